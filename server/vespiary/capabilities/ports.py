@@ -1,0 +1,77 @@
+"""What the capabilities need from whoever is in front: the editor as a small port, and a place to tell what happens.
+
+A front implements `EditorPort` (an LSP client, the bare disk); `app` implements `RunPort`. Nothing here knows which.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from vespiary.model.edits import ApplyResult, FileChange
+from vespiary.model.events import EventBody
+from vespiary.model.grants import Grants
+from vespiary.model.ids import RunId, Scope
+from vespiary.model.runs import FileChanged, Mode
+from vespiary.model.steps import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """The text of a document that is open in the editor. `modified`: it may differ from the file on disk."""
+
+    text: str
+    modified: bool
+
+
+class EditorPort(Protocol):
+    """The workspace as somebody edits it. Paths are workspace-relative with `/` and were checked to stay inside."""
+
+    def buffer(self, path: str) -> Buffer | None:
+        """The open document at `path`; none if it is not open."""
+        ...
+
+    def buffers(self) -> Iterable[str]:
+        """The paths of all open documents within the workspace."""
+        ...
+
+    async def apply(self, change: FileChange, label: str) -> ApplyResult:
+        """Apply a change as one undo step named `label`. `applied` only when the content was seen to be the expected one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the agent in a scope may do and how it is set up: looked up by capabilities for each request."""
+
+    run: RunId
+    agent: str
+    grants: Grants
+    mode: Mode
+    model: str
+    """The name under `models` that its calls use unless they say otherwise."""
+    models: frozenset[str] = frozenset()
+    """Further models that it may name."""
+
+
+class RunPort(Protocol):
+    """The run that a request belongs to."""
+
+    def policy(self, scope: Scope) -> Policy:
+        """The policy of the agent in this scope. Raises `RequestRefused` for a scope that has ended."""
+        ...
+
+    def tell(self, caller: Caller, body: EventBody) -> None:
+        """Tell the run's listeners. Never blocks and never raises."""
+        ...
+
+    def changed(self, caller: Caller, file: FileChanged) -> None:
+        """Note that a file was changed on behalf of the caller."""
+        ...
+
+    async def spawn(self, caller: Caller, agent: str, prompt: str | None) -> tuple[Scope, str]:
+        """Make a child agent and wait until it is ready; gives its scope and name."""
+        ...
+
+    async def stop(self, caller: Caller, scope: Scope) -> None:
+        """End a descendant of the caller's scope."""
+        ...

@@ -1,0 +1,1 @@
+"""Reading `vespiary.toml`: models, agents, trust. Knows nothing of fronts."""

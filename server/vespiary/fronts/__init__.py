@@ -1,0 +1,1 @@
+"""Ways in. Fronts know nothing of one another."""

@@ -1,0 +1,1 @@
+"""Model wire formats. Knows nothing of actors."""
