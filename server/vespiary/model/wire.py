@@ -3,6 +3,7 @@
 One rule for every front and for the journal. Reading goes through pydantic, where it is needed; writing must be cheap.
 """
 
+import json
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -49,3 +50,8 @@ def event_to_wire(event: RunEvent) -> dict[str, Any]:
         "agent": event.agent,
         **to_wire(event.body),
     }
+
+
+def to_json(value: Any) -> str:
+    """The value as compact JSON text with its keys as they are: what payloads of messages and answers are made of."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

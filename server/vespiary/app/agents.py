@@ -1,0 +1,52 @@
+"""From the configuration of an agent to the actors that make it."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vespiary.model.agents import AgentSpec
+from vespiary.model.errors import UsageError
+from vespiary.model.runs import Mode
+from vespiary.model.steps import ActorSpec
+
+if TYPE_CHECKING:
+    from vespiary.config import AgentConfig, Config
+
+BUILT_IN = frozenset({"assistant", "files", "shell"})
+"""The actors that the generic component carries. `actors/<name>/` holds each."""
+
+
+def agent_spec(name: str, config: "Config", mode: Mode) -> AgentSpec:
+    """The actors of the agent called `name`. Raises `UsageError` for an unknown agent or an actor that cannot be read."""
+    _, agent = config.agent(name)
+    return AgentSpec(name, tuple(_actor(entry, name, agent, config.root, mode) for entry in agent.actors))
+
+
+def _actor(entry: str, agent_name: str, agent: "AgentConfig", root: Path, mode: Mode) -> ActorSpec:
+    settings: dict[str, Any] = {}
+    if entry == "assistant":
+        settings = {"agent": agent_name, "mode": mode.value, "prompt": agent.prompt, "max_rounds": agent.max_rounds}
+    elif entry == "files":
+        settings = {"allow_edits": mode is not Mode.PLAN}
+    if entry in BUILT_IN:
+        return ActorSpec(entry, "python", _config(entry, settings, {"preloaded": entry}))
+    path = root / entry
+    if path.suffix == ".py":
+        files = {path.name: _source(path, agent_name)}
+        return ActorSpec(path.stem, "python", _config(path.stem, settings, {"entry": path.stem, "files": files}))
+    return ActorSpec(path.stem, str(path), json.dumps({"name": path.stem, "config": settings}))
+
+
+def _config(name: str, settings: dict[str, Any], code: dict[str, Any]) -> str:
+    return json.dumps({"name": name, "config": settings, "code": code}, ensure_ascii=False)
+
+
+def _source(path: Path, agent: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"The actor {path} of the agent {agent!r} cannot be read: {error}.",
+            hint=f"Correct `actors` under [agents.{agent}] in vespiary.toml.",
+            code="actor.unreadable",
+        ) from error

@@ -1,0 +1,96 @@
+"""One run while it lives: its state and its numbered events. Knows nothing of how agents work."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import anyio
+
+from vespiary.app.files import FileLedger
+from vespiary.model.errors import Problem
+from vespiary.model.events import EventBody, RunEvent, RunFinished, UsageEvent
+from vespiary.model.ids import SYSTEM_SCOPE, RunId, Scope
+from vespiary.model.runs import Mode, Outcome, RunInfo, Task, Usage
+
+if TYPE_CHECKING:
+    from vespiary.config import Config
+
+Listener = Callable[[RunEvent], None]
+
+
+class Run:
+    """The record of a run. Everything that it tells goes through `tell`, so that numbers have no gaps."""
+
+    def __init__(
+        self, run_id: RunId, task: Task, agent: str, config: "Config", now: Callable[[], int], listener: Listener
+    ) -> None:
+        self.id = run_id
+        self.task = task
+        self.agent = agent
+        self.config = config
+        self.root: Scope | None = None
+        self.files = FileLedger()
+        self.usage = Usage()
+        self.outcome = Outcome.RUNNING
+        self.text = ""
+        self.problem: Problem | None = None
+        self.cancelled = anyio.Event()
+        """Set when a person asked for the end."""
+        self.ended = anyio.Event()
+        """Set when the agent gave its answer, or can give none."""
+        self.finished = anyio.Event()
+        """Set after the last event was told."""
+        self._now = now
+        self._listener = listener
+        self._seq = 0
+        self._started = self._seconds()
+        self._finished: float | None = None
+
+    @property
+    def mode(self) -> Mode:
+        """What the run may do to the workspace."""
+        return self.task.mode
+
+    def tell(self, body: EventBody, scope: Scope | None = None, agent: str | None = None) -> None:
+        """Number an event and hand it to the listener. After the last event nothing is told any more."""
+        if self.finished.is_set():
+            return
+        if isinstance(body, UsageEvent):
+            self.usage += body.usage
+            body = UsageEvent(body.model, body.usage, self.usage)
+        self._seq += 1
+        where = scope or self.root or SYSTEM_SCOPE
+        self._listener(RunEvent(self.id, self._seq, self._seconds(), where, agent or self.agent, body))
+
+    def answer(self, outcome: Outcome, text: str, problem: Problem | None = None) -> None:
+        """The agent's answer. Only the first one counts."""
+        if self.ended.is_set():
+            return
+        self.outcome, self.text, self.problem = outcome, text, problem
+        self.ended.set()
+
+    def finish(self) -> None:
+        """Tell the last event."""
+        self._finished = self._seconds()
+        self.tell(RunFinished(self.outcome, self.text, self.usage, self.files.changes(), self.problem))
+        self.finished.set()
+
+    def info(self) -> RunInfo:
+        """The run as it is listed."""
+        return RunInfo(
+            run_id=self.id,
+            agent=self.agent,
+            prompt=self.task.prompt,
+            mode=self.task.mode,
+            outcome=self.outcome if self._finished is not None else Outcome.RUNNING,
+            started=self._started,
+            finished=self._finished,
+            text=self.text,
+            problem=self.problem,
+            usage=self.usage,
+            files=self.files.changes(),
+        )
+
+    def _seconds(self) -> float:
+        return self._now() / 1e9
+
+

@@ -1,0 +1,91 @@
+"""What the capabilities may know of a run, and how they tell it what they did: the app's side of `RunPort`."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from vespiary.app.agents import agent_spec
+from vespiary.app.run import Run
+from vespiary.capabilities.ports import Policy
+from vespiary.model import vocabulary
+from vespiary.model.errors import RequestRefused
+from vespiary.model.events import EventBody
+from vespiary.model.grants import Grant, Grants
+from vespiary.model.ids import RunId, Scope
+from vespiary.model.runs import FileChanged
+from vespiary.model.steps import Caller
+from vespiary.model.wire import to_json
+
+if TYPE_CHECKING:
+    from vespiary.runtime.colony import Colony
+
+_ORDER = (Grant.DENY, Grant.ASK, Grant.ALLOW)
+
+
+class Steward:
+    """Answers for all runs of one workspace."""
+
+    def __init__(self, find: Callable[[RunId], Run | None], colony: Callable[[], "Colony"]) -> None:
+        self._find = find
+        self._colony = colony
+
+    def policy(self, scope: Scope) -> Policy:
+        """The agent's own policy, never wider than that of any agent above it."""
+        colony = self._colony()
+        run = self._run(colony.run_of(scope))
+        name = colony.agent_name(scope)
+        _, agent = run.config.agent(name)
+        grants = agent.grants.values()
+        above = colony.parent(scope)
+        if above is not None:
+            grants = narrowed(grants, self.policy(above).grants)
+        return Policy(run=run.id, agent=name, grants=grants, mode=run.mode, model=run.config.model_of(name), models=frozenset(agent.models))
+
+    def tell(self, caller: Caller, body: EventBody) -> None:
+        """Tell the listeners of the caller's run."""
+        run = self._find(caller.run)
+        if run is not None:
+            run.tell(body, caller.scope, caller.agent)
+
+    def changed(self, caller: Caller, file: FileChanged) -> None:
+        """Note a changed file."""
+        run = self._find(caller.run)
+        if run is not None:
+            run.files.add(file)
+
+    async def spawn(self, caller: Caller, agent: str, prompt: str | None) -> tuple[Scope, str]:
+        """Make a child of the caller's agent."""
+        run = self._run(caller.run)
+        colony = self._colony()
+        scope = await colony.spawn(agent_spec(agent, run.config, run.mode), run=run.id, parent=caller.scope)
+        if prompt is not None:
+            colony.send(scope, vocabulary.AGENT_MESSAGE, to_json({"role": "user", "text": prompt}))
+        return scope, agent
+
+    async def stop(self, caller: Caller, scope: Scope) -> None:
+        """End a descendant."""
+        colony = self._colony()
+        if scope not in set(colony.descendants(caller.scope)):
+            raise RequestRefused(f"{scope} is not an agent below this one.", code="agents.scope")
+        await colony.stop(scope, f"{caller.agent} stopped it")
+
+    def _run(self, run_id: RunId | None) -> Run:
+        run = self._find(run_id) if run_id is not None else None
+        if run is None:
+            raise RequestRefused("The run has ended.", code="run.ended")
+        return run
+
+
+def narrowed(own: Grants, above: Grants) -> Grants:
+    """What both allow."""
+
+    def less(one: Grant, other: Grant) -> Grant:
+        return min(one, other, key=_ORDER.index)
+
+    return Grants(
+        read=less(own.read, above.read),
+        write=less(own.write, above.write),
+        command=less(own.command, above.command),
+        http=less(own.http, above.http),
+        agents=less(own.agents, above.agents),
+        hosts=tuple(host for host in own.hosts if host in above.hosts),
+    )

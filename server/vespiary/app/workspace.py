@@ -1,0 +1,217 @@
+"""A workspace with its agents: the ideal API that every front talks to.
+
+Cheap to open: configuration, models and WebAssembly are loaded on first need. Knows nothing of LSP or terminals; the editor is a port.
+"""
+
+import logging
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.abc
+
+from vespiary.app.agents import agent_spec
+from vespiary.app.narrator import Narrator
+from vespiary.app.prompt import render
+from vespiary.app.run import Listener, Run
+from vespiary.app.runs import Runs
+from vespiary.app.steward import Steward
+from vespiary.model import vocabulary
+from vespiary.model.agents import AgentInfo
+from vespiary.model.errors import Problem, VespiaryError
+from vespiary.model.events import RunStarted
+from vespiary.model.ids import RunId, Scope
+from vespiary.model.runs import Outcome, RunInfo, Task
+from vespiary.model.wire import to_json
+from vespiary.runtime.clock import Clock, SystemClock
+
+if TYPE_CHECKING:
+    from vespiary.capabilities.ports import EditorPort
+    from vespiary.config import Config
+    from vespiary.runtime.colony import Colony
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 1.0
+"""How long the agents of a run may take to stop before the run ends without them."""
+
+
+@dataclass(slots=True)
+class Options:
+    """What a front may decide. `trusted`: whether the workspace's own configuration may grant power; none asks the user's list."""
+
+    trusted: bool | None = None
+    progress: Callable[[str], None] = log.info
+    """Told what takes long, such as compiling a component."""
+    clock: Clock = field(default_factory=SystemClock)
+    source: random.Random = field(default_factory=random.SystemRandom)
+
+
+class Workspace:
+    """One workspace. Made by `open`; used on its event loop only."""
+
+    def __init__(self, root: Path, editor: "EditorPort", options: Options, tasks: anyio.abc.TaskGroup) -> None:
+        self.root = root
+        self.runs = Runs(self, options.source)
+        self._editor = editor
+        self._options = options
+        self._tasks = tasks
+        self._colony: Colony | None = None
+        self._colony_lock = anyio.Lock()
+        self._narrator = Narrator(self.runs.living, self._agent_name)
+        self._steward = Steward(self.runs.living, self._running_colony)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, root: Path, editor: "EditorPort", *, trusted: bool | None = None, options: Options | None = None
+    ) -> AsyncIterator["Workspace"]:
+        """A workspace for as long as the block lasts; leaving it cancels its runs and waits for their last events."""
+        options = options or Options()
+        if trusted is not None:
+            options.trusted = trusted
+        async with anyio.create_task_group() as tasks:
+            workspace = cls(root.resolve(), editor, options, tasks)
+            try:
+                yield workspace
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await workspace._close()
+                tasks.cancel_scope.cancel()
+
+    def config(self) -> "Config":
+        """The configuration as it is on disk now. Raises `ConfigError`."""
+        from vespiary.config import load  # pydantic is for the first need, not for the start
+
+        return load(self.root, trusted=self._options.trusted)
+
+    def agents(self) -> tuple[AgentInfo, ...]:
+        """The agents that can be asked, the default one first. Raises `ConfigError`."""
+        return self.config().infos()
+
+    async def warm(self) -> None:
+        """Load what the first run will need, off the event loop. Failures are left for that run to tell."""
+        try:
+            await self._get_colony()
+        except VespiaryError as error:
+            log.info("Warming up: %s", error)
+
+    # The driver of `Runs`
+
+    def prepare(self, run_id: RunId, task: Task, listener: Listener) -> Run:
+        """A record for the task. Raises `UsageError` or `ConfigError`."""
+        config = self.config()
+        name, _ = config.agent(task.agent)
+        # What a person must know at once is found now: no model, an actor that cannot be read.
+        config.model_of(name)
+        agent_spec(name, config, task.mode)
+        return Run(run_id, task, name, config, self._options.clock.now, listener)
+
+    def drive(self, run: Run) -> None:
+        """Start the run in the workspace's task group."""
+        self._tasks.start_soon(self._drive, run, name=f"run {run.id}")
+
+    async def _drive(self, run: Run) -> None:
+        run.tell(RunStarted(run.agent, run.task.prompt, run.mode))
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._watch_cancel, run, group.cancel_scope)
+                await self._work(run)
+                group.cancel_scope.cancel()
+            if not run.ended.is_set():
+                run.answer(Outcome.CANCELLED, run.text, Problem("run.cancelled", "The run was cancelled."))
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._end(run)
+
+    async def _work(self, run: Run) -> None:
+        try:
+            colony = await self._get_colony()
+            spec = agent_spec(run.agent, run.config, run.mode)
+            run.root = await colony.spawn(spec, run=run.id)
+            text = await self._context_text(run.task)
+            message = {"role": "user", "text": render(run.task, text)}
+            colony.send(run.root, vocabulary.AGENT_MESSAGE, to_json(message))
+            await run.ended.wait()
+        except VespiaryError as error:
+            run.answer(Outcome.FAILED, "", error.problem())
+        except Exception:  # the boundary of a run: one run's fault is not the server's
+            log.exception("Run %s failed", run.id)
+            problem = Problem("internal", "Something in Vespiary itself failed.", "The server's log has the details.")
+            run.answer(Outcome.FAILED, "", problem)
+
+    async def _watch_cancel(self, run: Run, scope: anyio.CancelScope) -> None:
+        await run.cancelled.wait()
+        scope.cancel()
+
+    async def _end(self, run: Run) -> None:
+        if not run.ended.is_set():
+            run.answer(Outcome.CANCELLED, run.text, Problem("run.cancelled", "The server stopped."))
+        if self._colony is not None:
+            with anyio.move_on_after(STOP_SECONDS):
+                await self._colony.cancel(run.id)
+        run.finish()
+
+    async def _context_text(self, task: Task) -> str | None:
+        if task.context is None or task.context.range is None:
+            return None
+        buffer = self._editor.buffer(task.context.path)
+        if buffer is not None:
+            return buffer.text
+        return await anyio.to_thread.run_sync(_read, self.root, task.context.path)
+
+    async def _close(self) -> None:
+        self.runs.cancel_all()
+        with anyio.move_on_after(2 * STOP_SECONDS):
+            for info in self.runs.list():
+                if info.outcome is Outcome.RUNNING:
+                    await self.runs.finished(info.run_id)
+
+    # The colony
+
+    def _running_colony(self) -> "Colony":
+        if self._colony is None:  # only asked for by capabilities, which the colony itself started
+            raise RuntimeError("the colony is not running")
+        return self._colony
+
+    def _agent_name(self, scope: Scope) -> str:
+        try:
+            return self._running_colony().agent_name(scope)
+        except (KeyError, RuntimeError, VespiaryError):
+            return ""
+
+    async def _get_colony(self) -> "Colony":
+        async with self._colony_lock:
+            if self._colony is None:
+                from vespiary.app.assembly import Assembly
+
+                assembly = await anyio.to_thread.run_sync(Assembly, self.root, self._editor, self._steward, self._options)
+                self._colony = await self._tasks.start(self._host, assembly)
+            return self._colony
+
+    async def _host(self, assembly: object, *, task_status: anyio.abc.TaskStatus["Colony"]) -> None:
+        from vespiary.app.assembly import Assembly
+
+        assert isinstance(assembly, Assembly)
+        async with assembly.colony(self._narrator) as colony:
+            task_status.started(colony)
+            try:
+                await anyio.sleep_forever()
+            finally:
+                self._colony = None
+
+
+def _read(root: Path, path: str) -> str | None:
+    from vespiary.capabilities.paths import inside
+
+    try:
+        return inside(root, path).read_text(encoding="utf-8")
+    except (OSError, ValueError, VespiaryError):
+        return None
+
+
+__all__ = ["AgentInfo", "Options", "RunInfo", "Workspace"]

@@ -1,0 +1,25 @@
+"""`vespiary agents`: who can be asked here."""
+
+import sys
+from pathlib import Path
+
+from vespiary.model.wire import to_wire
+
+
+def list_agents(folder: Path, *, as_json: bool, trusted: bool | None) -> None:
+    """Print the agents, the default one first. Raises `ConfigError`."""
+    from vespiary.config import load
+
+    infos = load(folder.resolve(), trusted=trusted).infos()
+    if as_json:
+        import orjson
+
+        sys.stdout.write(orjson.dumps(to_wire(infos), option=orjson.OPT_INDENT_2).decode() + "\n")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("agent", "model", "actors", "what it is for", box=None)
+    for info in infos:
+        table.add_row(info.name + (" (default)" if info.default else ""), info.model, ", ".join(info.actors), info.description)
+    Console().print(table)

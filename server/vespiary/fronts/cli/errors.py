@@ -1,0 +1,40 @@
+"""Failures of a command, told to a person on stderr, with the right exit code."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from vespiary.model.errors import UsageError, VespiaryError
+
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+@contextmanager
+def reporting() -> Iterator[None]:
+    """Turn Vespiary's errors into words and exit codes."""
+    try:
+        yield
+    except VespiaryError as error:
+        tell(error)
+        usage = isinstance(error, UsageError) or error.code.startswith(("config.", "usage"))
+        raise typer.Exit(USAGE if usage else FAILED) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    except BrokenPipeError:
+        # The reader of our output left, as `head` does: not worth a word.
+        sys.stdout = None
+        raise typer.Exit(FAILED) from None
+
+
+def tell(error: VespiaryError) -> None:
+    """The error in words, on stderr."""
+    say(f"vespiary: {error.message}")
+    if error.hint:
+        say(f"  {error.hint}")
+
+
+def say(line: str) -> None:
+    """A line to the person, on stderr."""
+    typer.echo(line, err=True)

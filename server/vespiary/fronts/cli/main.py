@@ -1,0 +1,118 @@
+"""The commands and their options. What each does lives in a module of its own, imported when it is asked for."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vespiary import __version__
+from vespiary.fronts.cli.errors import reporting
+
+app = typer.Typer(
+    name="vespiary",
+    help="A language server that hosts a colony of sandboxed AI agents.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Folder = Annotated[
+    Path, typer.Option("--folder", "-C", help="The workspace.", exists=True, file_okay=False, show_default="here")
+]
+Trust = Annotated[bool, typer.Option("--trust", help="Let this workspace's own vespiary.toml grant power, for this call.")]
+
+
+class ModeName(StrEnum):
+    """What a run may do to the workspace."""
+
+    APPLY = "apply"
+    PLAN = "plan"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"vespiary {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(  # pyright: ignore[reportUnusedFunction]
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    prompt: Annotated[str | None, typer.Argument(help="The task; `-` or nothing reads it from standard input.")] = None,
+    agent: Annotated[str | None, typer.Option("--agent", "-a", help="Who does it; the default agent if not given.")] = None,
+    mode: Annotated[ModeName, typer.Option("--mode", "-m", help="Apply changes, or only plan them.")] = ModeName.APPLY,
+    json: Annotated[bool, typer.Option("--json", help="One event a line, as JSON.")] = False,
+    folder: Folder = Path(),
+    trust: Trust = False,
+) -> None:
+    """Give a task to an agent in this folder and wait for its end."""
+    from vespiary.fronts.cli.run import run_task
+    from vespiary.model.runs import Mode, Task
+
+    with reporting():
+        task = Task(_prompt(prompt), agent, Mode(mode.value))
+        raise typer.Exit(run_task(folder, task, as_json=json, trusted=True if trust else None))
+
+
+def _prompt(given: str | None) -> str:
+    from vespiary.model.errors import UsageError
+
+    if given is None or given == "-":
+        if given is None and sys.stdin.isatty():
+            raise UsageError("There is no task.", hint='Try `vespiary run "Fix the failing test"`.')
+        given = sys.stdin.read()
+    if not given.strip():
+        raise UsageError("The task is empty.", hint="Say what is to be done.")
+    return given
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the demo project on disk and say where.")] = False,
+) -> None:
+    """Watch an agent fix a small project: no key, no network."""
+    from vespiary.fronts.cli.demo import run_demo
+
+    with reporting():
+        raise typer.Exit(run_demo(keep=keep))
+
+
+@app.command()
+def agents(
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    folder: Folder = Path(),
+    trust: Trust = False,
+) -> None:
+    """List the agents that this workspace offers."""
+    from vespiary.fronts.cli.agents import list_agents
+
+    with reporting():
+        list_agents(folder, as_json=json, trusted=True if trust else None)
+
+
+@app.command()
+def trust(
+    folder: Annotated[Path, typer.Argument(help="The workspace.", exists=True, file_okay=False)] = Path(),
+    remove: Annotated[bool, typer.Option("--remove", help="Trust it no longer.")] = False,
+) -> None:
+    """Let a workspace's own vespiary.toml grant power and name keys, as it reads now."""
+    from vespiary.fronts.cli.trust import change_trust
+
+    with reporting():
+        change_trust(folder, remove=remove)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def serve(context: typer.Context) -> None:
+    """Run the language server on stdio, or with --tcp HOST:PORT."""
+    from vespiary.fronts.lsp.main import serve as serve_lsp
+
+    raise typer.Exit(serve_lsp(context.args))
