@@ -1,1 +1,24 @@
-"""Reading `vespiary.toml`: models, agents, trust. Knows nothing of fronts."""
+"""Reading `vespiary.toml`: models, agents, trust. Knows nothing of fronts.
+
+This package imports pydantic, and so is itself imported when it is needed and not at start.
+"""
+
+from vespiary.config.errors import ConfigError, ConfigProblem
+from vespiary.config.load import load, user_file_path
+from vespiary.config.models import AgentConfig, Config, GrantsConfig, ModelConfig
+from vespiary.config.trust import is_trusted, needs_trust, trust, untrust
+
+__all__ = [
+    "AgentConfig",
+    "Config",
+    "ConfigError",
+    "ConfigProblem",
+    "GrantsConfig",
+    "ModelConfig",
+    "is_trusted",
+    "load",
+    "needs_trust",
+    "trust",
+    "untrust",
+    "user_file_path",
+]

@@ -1,0 +1,142 @@
+"""Which workspaces a person trusts. A cloned `vespiary.toml` is somebody else's until then.
+
+A workspace is trusted with one exact content of its file: a changed file must be trusted again. What is known is kept outside of the
+workspace, one small file per workspace, so that two processes never overwrite one another's answer.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from vespiary.config.models import AgentConfig, Config, FileConfig, ModelConfig
+from vespiary.model.grants import Grant, Grants
+
+FILE_NAME = "vespiary.toml"
+_DEFAULT_GRANTS = Grants()
+_WIDTH = {Grant.DENY: 0, Grant.ASK: 1, Grant.ALLOW: 2}
+
+
+def state_dir() -> Path:
+    """Where this person's answers are kept: `VESPIARY_STATE_DIR`, or the system's place for it."""
+    if own := os.environ.get("VESPIARY_STATE_DIR"):
+        return Path(own)
+    import platformdirs
+
+    return Path(platformdirs.user_state_dir("vespiary", appauthor=False))
+
+
+def is_trusted(root: Path, content: bytes | None = None) -> bool:
+    """Whether the workspace is trusted with this content of its file (by default, what is there now)."""
+    place = root.resolve()
+    current = _content(place) if content is None else content
+    if current is None:
+        return False
+    try:
+        known: Any = json.loads(_entry(place).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    if not isinstance(known, dict):
+        return False
+    entry = cast("dict[str, Any]", known)
+    return entry.get("root") == str(place) and entry.get("content") == _hash(current)
+
+
+def trust(root: Path, content: bytes | None = None) -> None:
+    """Trust the workspace with this content of its file (by default, what is there now). Raises `OSError`."""
+    place = root.resolve()
+    current = _content(place) if content is None else content
+    if current is None:
+        raise FileNotFoundError(place / FILE_NAME)
+    entry = _entry(place)
+    # On Windows the folder inherits the privacy of the user's own folder; the mode says it elsewhere.
+    entry.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    text = json.dumps({"root": str(place), "content": _hash(current)})
+    # mkstemp makes a file that only its owner can read.
+    handle, temporary = tempfile.mkstemp(dir=entry.parent, prefix=".trust-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(temporary).replace(entry)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise
+
+
+def untrust(root: Path) -> bool:
+    """Forget the workspace. Gives whether it was known."""
+    try:
+        _entry(root.resolve()).unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def needs_trust(config: Config) -> list[str]:
+    """What in the workspace's own file takes effect only in a trusted workspace: one line each, `key: why`."""
+    return list(config.trust_needed)
+
+
+def powers(file: FileConfig, root: Path) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The keys of a workspace's file that widen power or send secrets and texts elsewhere, and why each does."""
+    for name, model in file.models.items():
+        yield from _model_powers(name, model, root)
+    for name, agent in file.agents.items():
+        yield from _agent_powers(name, agent)
+
+
+def _model_powers(name: str, model: ModelConfig, root: Path) -> Iterator[tuple[tuple[str, ...], str]]:
+    if model.api_key_env is not None:
+        yield ("models", name, "api_key_env"), f"reads the environment variable {model.api_key_env}"
+    if model.base_url is not None and not is_loopback(model.base_url):
+        host = urlsplit(model.base_url).hostname
+        yield ("models", name, "base_url"), f"sends what agents read to {host}"
+    if model.script is not None and not Path(model.script).resolve().is_relative_to(root.resolve()):
+        yield ("models", name, "script"), "reads a file outside of the workspace"
+
+
+def _agent_powers(name: str, agent: AgentConfig) -> Iterator[tuple[tuple[str, ...], str]]:
+    wanted = agent.grants.value()
+    for kind in ("read", "write", "command", "http", "agents"):
+        grant: Grant = getattr(wanted, kind)
+        if _WIDTH[grant] > _WIDTH[getattr(_DEFAULT_GRANTS, kind)]:
+            yield ("agents", name, "grants", kind), f"gives the agent the grant `{kind} = {grant.value}`"
+    if wanted.hosts:
+        yield ("agents", name, "grants", "hosts"), f"lets the agent reach {', '.join(wanted.hosts)}"
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the URL names this machine for certain: `localhost` or a loopback address."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _content(place: Path) -> bytes | None:
+    try:
+        return (place / FILE_NAME).read_bytes()
+    except OSError:
+        return None
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=32).hexdigest()
+
+
+def _entry(place: Path) -> Path:
+    name = hashlib.blake2b(str(place).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return state_dir() / "trust" / f"{name}.json"
