@@ -1,0 +1,17 @@
+"""What the app layer promises: runs, their events, containment."""
+
+REQUIREMENTS = {
+    "app:one-run-everywhere": "The same run works in process, over stdio and headless, and tells the same events. [issue 2]",
+    "app:events-numbered": "The events of a run are numbered from 1 without gaps; the last one carries outcome, text, usage and files. [issue 2, 7]",
+    "app:plan-mode": "A run in plan mode writes nothing. [issue 2, 7]",
+    "app:hostile-actor": "A hostile actor is contained: the run says what happened, and the next run works. [issue 2, done when]",
+    "app:net-changes": "The files of a run are the net effect of its changes. [issue 2, 7]",
+    "app:prompt-context": "A task's file, selection and diagnostics reach the agent. [issue 2, 7]",
+    "app:cancel": "Cancelling a run stops its model call and ends it within a second. [issue 2, 4]",
+    "app:unknown-agent": "An unknown agent or a missing model is told at once, with what to do. [issue 2, 10]",
+    "app:narrow-grants": "A child agent never has more than its parent. [architecture, grants]",
+    "cli:exit-codes": "`vespiary run` exits with 0 done, 1 failed, 2 usage or configuration, 130 interrupted. [issue 2, 8]",
+    "cli:stdin-prompt": "A prompt on standard input works. [issue 2, 8]",
+    "cli:demo": "`vespiary demo` shows an agent read, edit and test until the tests pass, and prints the diff. [issue 2, 9]",
+    "cli:trust": "`vespiary trust` lets a workspace's own file grant power until it changes. [issue 2, untrusted by default]",
+}
