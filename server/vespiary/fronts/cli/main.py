@@ -79,7 +79,7 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the demo project on disk and say where.")] = False,
 ) -> None:
     """Watch an agent fix a small project: no key, no network."""
-    from vespiary.fronts.cli.demo import run_demo
+    from vespiary.fronts.cli.demo_run import run_demo
 
     with reporting():
         raise typer.Exit(run_demo(keep=keep))

@@ -1,0 +1,67 @@
+"""`vespiary demo`: the main job on a small project of its own, with a scripted model: no key, no network."""
+
+import shlex
+import shutil
+import sys
+import tempfile
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from rich.console import Console
+from rich.syntax import Syntax
+
+from vespiary.changes import unified
+from vespiary.fronts.cli.errors import DONE, FAILED, say
+from vespiary.fronts.cli.render import Renderer
+from vespiary.fronts.cli.run import run_to_end
+from vespiary.model.events import EditEvent, RunEvent
+from vespiary.model.runs import Outcome, Task
+
+PROMPT = "The tests of this project fail. Make them pass."
+
+
+def run_demo(*, keep: bool) -> int:
+    """Run the demo; gives the exit code: 0 when the agent really made the tests pass."""
+    root = Path(tempfile.mkdtemp(prefix="vespiary-demo-")).resolve()
+    try:
+        return _run(root)
+    finally:
+        if keep:
+            say(f"The project is in {root}")
+        else:
+            shutil.rmtree(root, ignore_errors=True)
+
+
+def _run(root: Path) -> int:
+    console = Console(highlight=False, soft_wrap=True)
+    before = make_project(root)
+    console.print(f"A small project with failing tests, in [cyan]{root}[/]")
+    console.print("An agent, made of three sandboxed WebAssembly actors, and a scripted model: no key, no network.\n")
+    renderer = Renderer(console)
+
+    def show(event: RunEvent) -> None:
+        # The whole diff comes at the end; until then an edit is one line.
+        if isinstance(event.body, EditEvent):
+            event = RunEvent(
+                event.run_id, event.seq, event.time, event.scope, event.agent,
+                EditEvent(event.body.path, event.body.state, "", event.body.to, event.body.reason),
+            )  # fmt: skip
+        renderer.show(event)
+
+    info = run_to_end(root, Task(PROMPT), show, trusted=True)
+    console.print("\n[bold]What the agent changed[/]")
+    for file in info.files:
+        diff = unified(file.path, before.get(file.path, ""), (root / file.path).read_text(encoding="utf-8"))
+        console.print(Syntax(diff.rstrip("\n"), "diff", background_color="default"))
+    return DONE if info.outcome is Outcome.DONE else FAILED
+
+
+def make_project(root: Path) -> dict[str, str]:
+    """Write the demo project into a folder; gives the text of each of its files."""
+    with as_file(files("vespiary.fronts.cli") / "demo") as source:
+        shutil.copytree(source / "project", root, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(source / "vespiary.toml", root)
+        script = (source / "model.toml").read_text(encoding="utf-8")
+    python = shlex.quote(Path(sys.executable).as_posix())
+    (root / "model.toml").write_text(script.replace("@PYTHON@", python), encoding="utf-8")
+    return {path.name: path.read_text(encoding="utf-8") for path in root.glob("*.py")}
