@@ -60,7 +60,7 @@ def of_shape(error: "ErrorDetails", report: Reporter) -> ConfigProblem:
     if kind == "missing":
         return report.problem(loc, "is missing.", f"Known values: {_choices(loc)}." if _choices(loc) else None)
     if kind in {"literal_error", "enum"}:
-        return report.problem(loc, f"must be {str(context.get('expected', 'one of the known values'))}.")
+        return report.problem(loc, f"must be {context.get('expected', 'one of the known values')!s}.")
     if kind in {"model_type", "dict_type"} and len(loc) == 2:
         return report.problem(loc, "must be a table.", f"Begin it with [{'.'.join(loc)}].")
     if kind in _TYPES:
@@ -103,16 +103,24 @@ def _name(key: tuple[str, ...], report: Reporter) -> Iterator[ConfigProblem]:
 def _model(key: tuple[str, ...], model: ModelConfig, report: Reporter) -> Iterator[ConfigProblem]:
     if model.provider == "openai":
         if not model.model.strip():
-            yield report.problem((*key, "model"), "is missing.", 'Write the name that the provider gives it: model = "...".')
+            yield report.problem(
+                (*key, "model"), "is missing.", 'Write the name that the provider gives it: model = "...".'
+            )
         if model.script is not None:
-            yield report.problem((*key, "script"), "belongs to `scripted` models.", 'Write provider = "scripted", or remove it.')
+            yield report.problem(
+                (*key, "script"), "belongs to `scripted` models.", 'Write provider = "scripted", or remove it.'
+            )
         if model.base_url is not None and (wrong := base_url_problem(model.base_url)):
             yield report.problem((*key, "base_url"), wrong, "Example: http://localhost:11434/v1")
         if model.api_key_env is not None and not _ENV.match(model.api_key_env):
-            yield report.problem((*key, "api_key_env"), "is not the name of an environment variable.", "Example: OPENAI_API_KEY")
+            yield report.problem(
+                (*key, "api_key_env"), "is not the name of an environment variable.", "Example: OPENAI_API_KEY"
+            )
         return
     if not model.script:
-        yield report.problem((*key, "script"), "is missing.", 'Write the path of a file of replies: script = "replies.toml".')
+        yield report.problem(
+            (*key, "script"), "is missing.", 'Write the path of a file of replies: script = "replies.toml".'
+        )
     for name in ("base_url", "api_key_env", "reasoning_field"):
         if getattr(model, name) is not None:
             yield report.problem((*key, name), "has no meaning for a `scripted` model.", "Remove it.")
@@ -160,7 +168,9 @@ def _is_host(text: str) -> bool:
     return found is not None and (found["port"] is None or 0 < int(found["port"]) < 65536)
 
 
-def of_references(config: Config, reports: Mapping[tuple[str, ...], Reporter], last: Reporter) -> Iterator[ConfigProblem]:
+def of_references(
+    config: Config, reports: Mapping[tuple[str, ...], Reporter], last: Reporter
+) -> Iterator[ConfigProblem]:
     """Names that stand for nothing, once all files are together. `reports` knows which file an entry is from."""
     for name, agent in config.agents.items():
         report = reports.get(("agents", name), last)
@@ -168,7 +178,9 @@ def of_references(config: Config, reports: Mapping[tuple[str, ...], Reporter], l
         wanted += [("models", model) for model in agent.models]
         for key, model in wanted:
             if model not in config.models:
-                yield report.problem(("agents", name, key), f"there is no model called {model!r}.", _offer(model, config.models))
+                yield report.problem(
+                    ("agents", name, key), f"there is no model called {model!r}.", _offer(model, config.models)
+                )
     if config.default_agent not in config.agents:
         report = reports.get(("default_agent",), last)
         fix = _offer(config.default_agent, config.agents)

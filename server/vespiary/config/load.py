@@ -1,7 +1,7 @@
 """Reads the two files, `vespiary.toml` of the workspace over the user's own, and judges them.
 
-An entry (`[models.NAME]`, `[agents.NAME]`) of the workspace replaces the user's entry of that name as a whole: so a key of the user is
-never sent to a place that a workspace names. All problems are reported at once.
+An entry (`[models.NAME]`, `[agents.NAME]`) of the workspace replaces the user's entry of that name as a whole: so a key of the
+user is never sent to a place that a workspace names. All problems are reported at once.
 """
 
 import os
@@ -45,7 +45,7 @@ def user_file_path() -> Path:
 def load(
     root: Path,
     *,
-    user_file: Path | None | EllipsisType = ...,
+    user_file: Path | EllipsisType | None = ...,
     trusted: bool | None = None,
     actors: Collection[str] = BUILT_IN_ACTORS,
 ) -> Config:
@@ -110,7 +110,9 @@ def _read(path: Path, shown: str, actors: Collection[str], problems: list[Config
         problems.append(ConfigProblem(shown, "", f"cannot be read: {error.strerror or error}."))
         return None
     if len(content) > MAX_BYTES:
-        problems.append(ConfigProblem(shown, "", f"is larger than {MAX_BYTES:,} bytes.", "This is not a configuration."))
+        problems.append(
+            ConfigProblem(shown, "", f"is larger than {MAX_BYTES:,} bytes.", "This is not a configuration.")
+        )
         return None
     try:
         # Some Windows editors put a byte order mark first.

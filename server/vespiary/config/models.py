@@ -34,17 +34,17 @@ class ModelConfig(_Table):
     """Where the API lives, for example `http://localhost:11434/v1`. Without it, OpenAI's own."""
     api_key_env: str | None = None
     """The environment variable that holds the key. Without it: `OPENAI_API_KEY` for OpenAI's own endpoint, and no key elsewhere."""
-    temperature: float | None = Field(None, ge=0, le=2)
-    top_p: float | None = Field(None, gt=0, le=1)
-    max_tokens: int | None = Field(None, ge=1, le=10_000_000)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    max_tokens: int | None = Field(default=None, ge=1, le=10_000_000)
     """Most tokens of one reply, thinking included."""
     reasoning_field: Literal["reasoning_content", "reasoning"] | None = None
     """The field in which the endpoint wants the model's earlier thinking back. Most want it nowhere."""
-    timeout_s: float = Field(120.0, gt=0, le=3600)
+    timeout_s: float = Field(default=120.0, gt=0, le=3600)
     """Longest silence of the endpoint, in seconds; a reply that keeps coming may take longer."""
-    attempts: int = Field(5, ge=1, le=20)
+    attempts: int = Field(default=5, ge=1, le=20)
     """How often a call is tried when the endpoint is busy, failing or lost."""
-    max_concurrency: int = Field(64, ge=1, le=2000)
+    max_concurrency: int = Field(default=64, ge=1, le=2000)
     """Most calls under way at once; further ones wait."""
     script: str | None = None
     """The file of replies of a `scripted` model, relative to the file that names it. Absolute once loaded."""
@@ -75,9 +75,9 @@ class AgentConfig(_Table):
     models: _Names = ()
     """Further models that its actors may name."""
     prompt: str = CODER_PROMPT
-    actors: _Names = Field(DEFAULT_ACTORS, min_length=1)
+    actors: _Names = Field(default=DEFAULT_ACTORS, min_length=1)
     grants: GrantsConfig = GrantsConfig()
-    max_rounds: int = Field(50, ge=1, le=1000)
+    max_rounds: int = Field(default=50, ge=1, le=1000)
     """Most model calls of one task."""
 
 

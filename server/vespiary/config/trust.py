@@ -1,7 +1,7 @@
 """Which workspaces a person trusts. A cloned `vespiary.toml` is somebody else's until then.
 
-A workspace is trusted with one exact content of its file: a changed file must be trusted again. What is known is kept outside of the
-workspace, one small file per workspace, so that two processes never overwrite one another's answer.
+A workspace is trusted with one exact content of its file: a changed file must be trusted again. What is known is kept outside of
+the workspace, one small file per workspace, so that two processes never overwrite one another's answer.
 """
 
 import contextlib

@@ -51,6 +51,8 @@ class ChatRequest:
     temperature: float | None = None
     top_p: float | None = None
     stop: tuple[str, ...] = ()
+    attempt: int = 1
+    """Counts the tries of the same call; only `retry` sets it."""
 
 
 # What a provider yields
@@ -93,7 +95,17 @@ class Finished:
     """The model as the provider names it."""
 
 
-StreamItem = Text | Reasoning | ToolCallDelta | Finished
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """The call failed and begins anew after `delay` seconds: whatever it gave so far is void. Only `retry` yields this."""
+
+    attempt: int
+    """The number of the try that comes next; the first one is 1."""
+    delay: float
+    reason: str
+
+
+StreamItem = Text | Reasoning | ToolCallDelta | Retrying | Finished
 
 
 class Provider(Protocol):
