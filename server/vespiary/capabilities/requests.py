@@ -178,4 +178,4 @@ def _kind(value: Any) -> str:
         return "true or false"
     if isinstance(value, int | float):
         return "a number"
-    return {str: "text", list: "a list", dict: "an object"}.get(cast(type, type(value)), "something else")
+    return {str: "text", list: "a list", dict: "an object"}.get(type(value), "something else")
