@@ -8,7 +8,7 @@ a way out. Elsewhere the path is used as it is. Knows bytes; knows nothing of te
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import sleep
@@ -146,7 +146,7 @@ class SafeFiles:
         self._relative = relative
 
     @contextmanager
-    def folder(self, parts: Parts, *, create: bool = False) -> Iterator[Folder]:
+    def folder(self, parts: Parts, *, create: bool = False) -> Generator[Folder]:
         """The folder at resolved parts. With `create`, what is missing is made. Raises `OSError`."""
         if not self._relative:
             path = self._root.joinpath(*parts)
