@@ -1,0 +1,73 @@
+"""What the runtime allows, in numbers, and the refusals that follow from them.
+
+Knows sizes and counts only. The bounds on one instance inside the sandbox are `vespiary.model.steps.Limits`.
+"""
+
+from dataclasses import dataclass
+
+from vespiary.model.errors import VespiaryError
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Limits of one colony. Every queue in the runtime is bounded by one of these."""
+
+    depth: int = 8
+    """Scopes from the root agent of a run down to its deepest descendant."""
+    scopes_per_run: int = 256
+    """Agents of one run alive at once."""
+    actors_per_agent: int = 64
+    """Actors of one agent."""
+    mailbox_envelopes: int = 1024
+    """Messages that one mailbox holds itself; what comes beyond goes to the spill and comes back in order."""
+    waiting_bytes_per_run: int = 64 * MIB
+    """Messages and answers that wait for the actors of a run, together. More ends the run; nothing is dropped silently."""
+    requests_per_actor: int = 1000
+    """Requests of one actor under way or answered but not yet delivered."""
+    requests_per_run: int = 10_000
+    """The same for all actors of a run."""
+    answer_bytes: int = 8 * MIB
+    """One answer to a request, in UTF-8. A longer one is answered as a problem."""
+    restarts_per_actor: int = 3
+    """How often an actor is rebuilt within a run; the next fatal failure ends its agent."""
+    snapshot_every: int | None = None
+    """Ask an actor for its state after so many messages and answers, to rebuild it from. None: never."""
+    batch: int = 64
+    """Steps that go to a shard at once. A batch is never held back to fill it."""
+    batches_in_flight: int = 2
+    """Batches that one shard has at once: one that it works on, one to go on with."""
+    turn: int = 256
+    """Outputs and deliveries that take effect before the event loop may do something else."""
+    dead_letters: int = 1000
+    """Dead letters that are kept, the newest."""
+    dead_letter_bytes: int = 8 * MIB
+    """The same, in bytes."""
+    farewell_seconds: float = 0.8
+    """How long stop and cancel wait for guests to be gone; what remains is dropped in the background."""
+
+
+class SpawnRefused(VespiaryError):
+    """The colony will not make this agent: too deep, too many, or the run has ended."""
+
+    code = "spawn.refused"
+
+
+class SpawnFailed(VespiaryError):
+    """An agent could not be made. Nothing of it is left. `actor` is the name of the actor that failed, `reason` why."""
+
+    code = "spawn.failed"
+
+    def __init__(self, agent: str, actor: str | None, reason: str) -> None:
+        where = f': its actor "{actor}" failed to start' if actor else ""
+        super().__init__(f'The agent "{agent}" could not start{where}: {reason}')
+        self.agent = agent
+        self.actor = actor
+        self.reason = reason
+
+
+class ScopeEnded(VespiaryError):
+    """A scope that does not live, or no longer."""
+
+    code = "scope.ended"

@@ -1,0 +1,142 @@
+"""The records of what lives in a colony: runs, scopes, actors. State and small questions about it; the rules are elsewhere.
+
+One cell per actor, as in a comb. Changed on the event loop only.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+import anyio
+
+from vespiary.model.ids import ActorId, RunId, Scope
+from vespiary.model.steps import ActorSpec, Construct, Description, Output, StepBody, StepFailure
+from vespiary.runtime.mailbox import Account, Mailbox
+
+if TYPE_CHECKING:
+    from vespiary.runtime.scheduler import Lane
+
+
+class Phase(Enum):
+    """Where an actor stands."""
+
+    MAKING = auto()
+    """Its constructor has not ended, or others of its agent are not ready yet. It gets no messages."""
+    LIVE = auto()
+    REBUILDING = auto()
+    """Its instance is gone and a new one is being made. Messages wait."""
+    LEAVING = auto()
+    """Its scope has ended. Nothing of it takes effect any more; its guest is being dropped."""
+    GONE = auto()
+
+
+@dataclass(slots=True, eq=False)
+class RunCell:
+    """A run: its scopes and what it takes of the bounds."""
+
+    id: RunId
+    account: Account
+    scopes: dict[Scope, "ScopeCell"] = field(default_factory=dict["Scope", "ScopeCell"])
+    requests: int = 0
+    """Requests under way."""
+    ended: bool = False
+
+    @property
+    def roots(self) -> list["ScopeCell"]:
+        """The agents that the run was given to."""
+        return [cell for cell in self.scopes.values() if cell.parent is None]
+
+
+@dataclass(slots=True, eq=False)
+class ScopeCell:
+    """An agent: its actors and its place in the tree."""
+
+    scope: Scope
+    name: str
+    run: RunCell
+    parent: "ScopeCell | None"
+    path: tuple[Scope, ...]
+    """The scope itself, then its ancestors up to the root."""
+    actors: list["ActorCell"] = field(default_factory=list["ActorCell"])
+    children: dict[Scope, "ScopeCell"] = field(default_factory=dict["Scope", "ScopeCell"])
+    barrier: "Barrier | None" = None
+    """Not none while the agent is being made."""
+    ended: bool = False
+
+    def family(self) -> list["ScopeCell"]:
+        """The scope and everything below it, children before their parents."""
+        ordered: list[ScopeCell] = []
+        waiting: list[ScopeCell] = [self]
+        while waiting:
+            cell = waiting.pop()
+            ordered.append(cell)
+            waiting.extend(cell.children.values())
+        ordered.reverse()
+        return ordered
+
+
+@dataclass(slots=True, eq=False)
+class ActorCell:
+    """One actor, whichever instance of it lives."""
+
+    id: ActorId
+    spec: ActorSpec
+    home: ScopeCell
+    lane: "Lane"
+    mailbox: Mailbox
+    phase: Phase = Phase.MAKING
+    urgent: deque[StepBody] = field(default_factory=deque["StepBody"])
+    """Inputs of the host itself, which come before messages and answers."""
+    busy: bool = False
+    """A step of it is under way, or its outputs are taking effect."""
+    queued: bool = False
+    step: int = 0
+    """Number of the last step."""
+    restarts: int = 0
+    description: Description | None = None
+    snapshot: str | None = None
+    since_snapshot: int = 0
+    gone: anyio.Event | None = None
+    """Set when the guest was dropped; there is one once the actor is leaving."""
+
+    @property
+    def leaving(self) -> bool:
+        """Whether its scope has ended."""
+        return self.phase is Phase.LEAVING or self.phase is Phase.GONE
+
+    def idle(self) -> bool:
+        """Whether there is no input that it could take now."""
+        return not (self.urgent or (self.phase is Phase.LIVE and len(self.mailbox)))
+
+    def take(self) -> StepBody | None:
+        """The next input."""
+        if self.urgent:
+            return self.urgent.popleft()
+        return self.mailbox.take() if self.phase is Phase.LIVE else None
+
+    def birth(self) -> Construct:
+        """The input that makes an instance."""
+        return Construct(self.spec, self.home.parent.scope if self.home.parent else None)
+
+
+@dataclass(slots=True, eq=False)
+class Barrier:
+    """Waits until every actor of an agent is ready. What constructors put out is held until then."""
+
+    missing: int
+    held: list[tuple[ActorCell, tuple[Output, ...]]] = field(
+        default_factory=list[tuple["ActorCell", tuple["Output", ...]]]
+    )
+    done: anyio.Event = field(default_factory=anyio.Event)
+    failed: str | None = None
+    """The name of the actor that could not start."""
+    failure: StepFailure | None = None
+    reason: str | None = None
+    """Why there will be no agent."""
+
+    def abandon(self, reason: str, failed: str | None = None, failure: StepFailure | None = None) -> None:
+        """There will be no agent. The first reason counts."""
+        if self.reason is None and not self.done.is_set():
+            self.reason, self.failed, self.failure = reason, failed, failure
+            self.done.set()

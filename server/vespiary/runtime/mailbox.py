@@ -1,0 +1,165 @@
+"""The inputs that wait for one actor, in order and within bounds.
+
+Knows sizes and order. Does not know who sends, or when a step is taken. An answer never waits behind more than one message,
+and messages never behind more than one answer, so that neither can starve the other.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from sys import getsizeof
+from typing import Protocol
+
+from vespiary.model.ids import ActorId
+from vespiary.model.messages import Envelope
+from vespiary.model.steps import Answer, Deliver
+
+_OVERHEAD = 160
+"""Bytes that a waiting input costs beside its payload: its object, its ids, its place in a queue."""
+
+
+def weigh(item: Envelope | Answer) -> int:
+    """About how many bytes a waiting input takes."""
+    return getsizeof(item.payload) + _OVERHEAD
+
+
+class Account:
+    """What waits for all actors of one run, in bytes, against a limit."""
+
+    __slots__ = ("held", "limit")
+
+    def __init__(self, limit: int) -> None:
+        self.held = 0
+        self.limit = limit
+
+    @property
+    def over(self) -> bool:
+        """Whether more waits than may."""
+        return self.held > self.limit
+
+
+class Spill(Protocol):
+    """Where messages go that a mailbox has no room for: the seam at which the journal will keep them. Called on the loop."""
+
+    def store(self, actor: ActorId, envelope: Envelope) -> None:
+        """Keep a message behind those kept for this actor before."""
+        ...
+
+    def take(self, actor: ActorId, limit: int) -> Sequence[Envelope]:
+        """Give back the oldest, at most `limit`, and keep them no longer."""
+        ...
+
+    def drop(self, actor: ActorId) -> None:
+        """Forget what is kept for this actor."""
+        ...
+
+
+class MemorySpill:
+    """Keeps messages in memory, whose size the run's `Account` bounds."""
+
+    def __init__(self) -> None:
+        self._kept: dict[ActorId, deque[Envelope]] = {}
+
+    def store(self, actor: ActorId, envelope: Envelope) -> None:
+        """Keep a message."""
+        self._kept.setdefault(actor, deque()).append(envelope)
+
+    def take(self, actor: ActorId, limit: int) -> Sequence[Envelope]:
+        """The oldest messages."""
+        kept = self._kept.get(actor)
+        if kept is None:
+            return ()
+        taken = [kept.popleft() for _ in range(min(limit, len(kept)))]
+        if not kept:
+            del self._kept[actor]
+        return taken
+
+    def drop(self, actor: ActorId) -> None:
+        """Forget an actor's messages."""
+        self._kept.pop(actor, None)
+
+
+class Mailbox:
+    """What waits for one actor."""
+
+    __slots__ = ("_account", "_answer_next", "_answers", "_bound", "_letters", "_owner", "_spill", "spilled")
+
+    def __init__(self, owner: ActorId, account: Account, spill: Spill, bound: int) -> None:
+        self._owner = owner
+        self._account = account
+        self._spill = spill
+        self._bound = bound
+        self._letters: deque[Envelope] = deque()
+        self._answers: deque[Answer] = deque()
+        self._answer_next = True
+        self.spilled = 0
+        """Messages that are in the spill."""
+
+    def __len__(self) -> int:
+        return len(self._letters) + len(self._answers) + self.spilled
+
+    @property
+    def answers(self) -> int:
+        """Answers that wait."""
+        return len(self._answers)
+
+    def put(self, envelope: Envelope) -> None:
+        """Add a message behind all others. It is never dropped; the caller looks at the account afterwards."""
+        self._account.held += weigh(envelope)
+        if self.spilled or len(self._letters) >= self._bound:
+            self._spill.store(self._owner, envelope)
+            self.spilled += 1
+        else:
+            self._letters.append(envelope)
+
+    def put_answer(self, answer: Answer) -> None:
+        """Add an answer. A full mailbox does not hold it up."""
+        self._account.held += weigh(answer)
+        self._answers.append(answer)
+
+    def take(self) -> Deliver | Answer | None:
+        """The next input, if there is one: the oldest answer and the oldest message in turn."""
+        if self._answers and (self._answer_next or not self._letters):
+            self._answer_next = False
+            answer = self._answers.popleft()
+            self._account.held -= weigh(answer)
+            return answer
+        if not self._letters:
+            return None
+        self._answer_next = True
+        envelope = self._letters.popleft()
+        self._account.held -= weigh(envelope)
+        if self.spilled and not self._letters:
+            self._refill()
+        return Deliver(envelope)
+
+    def withdraw(self, request: int) -> bool:
+        """Drop the waiting answer to a request that is no longer wanted. Whether there was one."""
+        for answer in self._answers:
+            if answer.request == request:
+                self._answers.remove(answer)
+                self._account.held -= weigh(answer)
+                return True
+        return False
+
+    def drop_answers(self) -> None:
+        """Drop all answers: the instance that asked is gone."""
+        for answer in self._answers:
+            self._account.held -= weigh(answer)
+        self._answers.clear()
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self.drop_answers()
+        while self._letters:
+            for envelope in self._letters:
+                self._account.held -= weigh(envelope)
+            self._letters.clear()
+            if self.spilled:
+                self._refill()
+        self._spill.drop(self._owner)
+        self.spilled = 0
+
+    def _refill(self) -> None:
+        back = self._spill.take(self._owner, self._bound)
+        self._letters.extend(back)
+        self.spilled -= len(back)

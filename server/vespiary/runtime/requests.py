@@ -1,0 +1,151 @@
+"""Requests under way: a task for each, that ends in an answer or is cancelled.
+
+Knows how failures become answers. Does not know what a capability does, or how an answer travels.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import anyio
+from anyio.abc import TaskGroup
+
+from vespiary.model.errors import Problem, RequestRefused, VespiaryError
+from vespiary.model.steps import Answer, Caller, Request
+from vespiary.model.wire import to_json
+from vespiary.runtime.bounds import Bounds
+from vespiary.runtime.capability import Capability
+from vespiary.runtime.cells import ActorCell
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class _Open:
+    cell: ActorCell
+    caller: Caller
+    scope: anyio.CancelScope
+
+
+class Requests:
+    """The requests of all actors. `deliver` takes every answer; none comes for a request that was cancelled."""
+
+    def __init__(
+        self, capabilities: Mapping[str, Capability], bounds: Bounds, deliver: Callable[[ActorCell, Answer], None]
+    ) -> None:
+        self._capabilities = capabilities
+        self._bounds = bounds
+        self._deliver = deliver
+        self._open: dict[ActorCell, dict[int, _Open]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._open.values()))
+
+    def start(self, tasks: TaskGroup, cell: ActorCell, request: Request) -> None:
+        """Start a request, or answer it with the reason why not."""
+        mine = self._open.setdefault(cell, {})
+        if request.id in mine:
+            # The guest broke its promise of unique ids. A second answer under the id would confuse it further.
+            logger.error("%s used the request id %d twice; the second request is ignored.", cell.id, request.id)
+            return
+        capability = self._capabilities.get(request.capability)
+        refusal = self._refusal(cell, request, len(mine), capability)
+        if capability is None or refusal is not None:
+            self._drop_if_empty(cell, mine)
+            self._deliver(cell, _failure(request.id, refusal))
+            return
+        caller = Caller(cell.home.run.id, cell.home.scope, cell.home.name, cell.id, request.id)
+        opened = mine[request.id] = _Open(cell, caller, anyio.CancelScope())
+        cell.home.run.requests += 1
+        tasks.start_soon(self._work, opened, capability, request, name=f"{cell.id} {request.capability} {request.id}")
+
+    def cancel(self, cell: ActorCell, request: int) -> None:
+        """End a request, if it is under way; no answer will come, not even one that waits already."""
+        mine = self._open.get(cell)
+        opened = mine.pop(request, None) if mine is not None else None
+        if mine is not None and opened is not None:
+            self._drop_if_empty(cell, mine)
+            self._stop(opened)
+        else:
+            cell.mailbox.withdraw(request)
+
+    def cancel_all(self, cell: ActorCell) -> None:
+        """End all requests of an actor."""
+        for opened in self._open.pop(cell, {}).values():
+            self._stop(opened)
+
+    def _stop(self, opened: _Open) -> None:
+        opened.cell.home.run.requests -= 1
+        opened.scope.cancel()
+
+    def _drop_if_empty(self, cell: ActorCell, mine: dict[int, _Open]) -> None:
+        if not mine:
+            self._open.pop(cell, None)
+
+    def _refusal(self, cell: ActorCell, request: Request, mine: int, capability: Capability | None) -> Problem | None:
+        if capability is None:
+            known = ", ".join(sorted(self._capabilities)) or "nothing"
+            return Problem("request.unknown", f'There is no "{request.capability}" here.', f"The host offers {known}.")
+        if mine + cell.mailbox.answers >= self._bounds.requests_per_actor:
+            limit = f"This actor has {self._bounds.requests_per_actor} requests under way, as many as it may."
+        elif cell.home.run.requests >= self._bounds.requests_per_run:
+            limit = f"This run has {self._bounds.requests_per_run} requests under way, as many as it may."
+        else:
+            return None
+        return Problem("request.too_many", limit, "Wait for answers before asking for more.")
+
+    async def _work(self, opened: _Open, capability: Capability, request: Request) -> None:
+        with opened.scope:
+            if opened.scope.cancel_called:
+                return  # cancelled by the step that asked
+            answer = await self._answer(capability, opened.caller, request)
+            mine = self._open.get(opened.cell)
+            if mine is None or mine.get(request.id) is not opened:
+                return  # cancelled, whatever the capability made of it
+            del mine[request.id]
+            self._drop_if_empty(opened.cell, mine)
+            opened.cell.home.run.requests -= 1
+            self._deliver(opened.cell, answer)
+
+    async def _answer(self, capability: Capability, caller: Caller, request: Request) -> Answer:
+        try:
+            payload = await capability(caller, request.payload)
+            _check_size(payload, self._bounds.answer_bytes)
+        except VespiaryError as error:
+            return _failure(request.id, error.problem())
+        except Exception as error:  # the boundary: whatever a capability does wrong stays its own
+            told = _told(error)
+            if told is not None:
+                return _failure(request.id, told)
+            logger.exception(
+                "%s of %s in run %s (request %d) failed.", request.capability, caller.actor, caller.run, request.id
+            )
+            return _failure(request.id, None)
+        return Answer(request.id, True, payload)
+
+
+def _check_size(payload: str, limit: int) -> None:
+    if len(payload) * 4 > limit and len(payload.encode("utf-8", "surrogatepass")) > limit:
+        raise RequestRefused(
+            f"The answer is longer than {limit} bytes.", hint="Ask for less at once.", code="request.too_large"
+        )
+
+
+def _told(error: Exception) -> Problem | None:
+    """The one failure for people in a group that a task group of the capability made, if that is all there is in it."""
+    found: BaseException = error
+    while isinstance(found, BaseExceptionGroup):
+        within = cast("tuple[BaseException, ...]", found.exceptions)
+        if len(within) != 1:
+            return None
+        found = within[0]
+    return found.problem() if isinstance(found, VespiaryError) else None
+
+
+def _failure(request: int, problem: Problem | None) -> Answer:
+    problem = problem or Problem("internal", "The host failed to do this. Its log says why.")
+    told = {"code": problem.code, "message": problem.message}
+    if problem.hint is not None:
+        told["hint"] = problem.hint
+    return Answer(request, False, to_json(told))
