@@ -1,0 +1,33 @@
+"""Everything that is taken from pygls and lsprotocol, in one place, imported the fast way.
+
+The only module of the server that imports them; the rest imports from here. Private names that are relied upon are guarded by
+`tests/lsp_core/test_lsp_core_upstream.py`.
+"""
+
+# ruff: noqa: E402, I001 - the order is the point
+
+from vespiary.fronts.lsp.core.lazy import import_types
+
+LAZY = import_types()
+"""Whether lsprotocol's classes are made lazily."""
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
+from pygls.lsp.server import LanguageServer
+from pygls.progress import Progress
+from pygls.protocol import LanguageServerProtocol, default_converter, lsp_method
+from pygls.workspace import TextDocument, Workspace
+
+__all__ = [
+    "LAZY",
+    "JsonRpcException",
+    "JsonRpcInvalidParams",
+    "LanguageServer",
+    "LanguageServerProtocol",
+    "Progress",
+    "TextDocument",
+    "Workspace",
+    "default_converter",
+    "lsp_method",
+    "types",
+]
