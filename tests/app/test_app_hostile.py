@@ -23,7 +23,8 @@ class Evil(Actor):
 
 FATAL = {
     "loops": "while True: pass",
-    "recurses in C": "import functools\n        f = functools.reduce\n        x = []\n        for _ in range(200000): x = [x]\n        return repr(x)",
+    "recurses": "f = lambda: f()\n        f()",
+    "recurses in C": "x = []\n        for _ in range(200000): x = [x]\n        return repr(x)",
     "allocates": "x = []\n        while True: x.append(bytearray(1 << 20))",
     "raises": "raise ValueError('from the author')",
     "exits": "import sys\n        sys.exit(3)",
@@ -58,7 +59,11 @@ async def test_a_hostile_tool_costs_only_itself(body: str, tmp_path: Path) -> No
 async def test_what_an_actor_prints_becomes_its_log(tmp_path: Path) -> None:
     root = project(
         tmp_path,
-        {"evil.py": TOOL.format(body="import logging, sys; print('out'); print('err', file=sys.stderr); logging.error('log')")},
+        {
+            "evil.py": TOOL.format(
+                body="import logging, sys; print('out'); print('err', file=sys.stderr); logging.error('log')"
+            )
+        },
         reply("", ("misbehave", {}), turn=1),
         reply("Done.", turn=2),
         agent='actors = ["assistant", "evil.py"]',

@@ -3,7 +3,6 @@
 from hypothesis import given
 from hypothesis import strategies as st
 from ledger import requirement
-
 from vespiary.app.files import FileLedger
 from vespiary.app.prompt import render
 from vespiary.app.steward import narrowed

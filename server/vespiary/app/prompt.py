@@ -61,4 +61,6 @@ def _diagnostic(path: str, diagnostic: TaskDiagnostic) -> str:
     at = diagnostic.range.start
     kind = diagnostic.severity or "problem"
     origin = " ".join(part for part in (diagnostic.source, diagnostic.code) if part)
-    return f"- {path}:{at.line + 1}:{at.character + 1}: {kind}: {diagnostic.message}" + (f" [{origin}]" if origin else "")
+    return f"- {path}:{at.line + 1}:{at.character + 1}: {kind}: {diagnostic.message}" + (
+        f" [{origin}]" if origin else ""
+    )

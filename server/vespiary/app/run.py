@@ -92,5 +92,3 @@ class Run:
 
     def _seconds(self) -> float:
         return self._now() / 1e9
-
-

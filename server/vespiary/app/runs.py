@@ -91,6 +91,10 @@ class Runs:
         run = self._runs.get(run_id)
         return run if run is not None and not run.finished.is_set() else None
 
+    def all_living(self) -> "list[Run]":
+        """The records of all runs that have not told their last event."""
+        return [run for run in self._runs.values() if not run.finished.is_set()]
+
     def _known(self, run_id: RunId) -> Run:
         run = self._runs.get(run_id)
         if run is None:

@@ -16,6 +16,8 @@ from vespiary.model.steps import Caller
 from vespiary.model.wire import to_json
 
 if TYPE_CHECKING:
+    from vespiary.app.runs import Runs
+    from vespiary.config import Config
     from vespiary.runtime.colony import Colony
 
 _ORDER = (Grant.DENY, Grant.ASK, Grant.ALLOW)
@@ -38,7 +40,14 @@ class Steward:
         above = colony.parent(scope)
         if above is not None:
             grants = narrowed(grants, self.policy(above).grants)
-        return Policy(run=run.id, agent=name, grants=grants, mode=run.mode, model=run.config.model_of(name), models=frozenset(agent.models))
+        return Policy(
+            run=run.id,
+            agent=name,
+            grants=grants,
+            mode=run.mode,
+            model=run.config.model_of(name),
+            models=frozenset(agent.models),
+        )
 
     def tell(self, caller: Caller, body: EventBody) -> None:
         """Tell the listeners of the caller's run."""
@@ -73,6 +82,29 @@ class Steward:
         if run is None:
             raise RequestRefused("The run has ended.", code="run.ended")
         return run
+
+
+class Configs:
+    """The configurations of the runs: each run keeps the one that it was started with."""
+
+    def __init__(self, runs: "Runs") -> None:
+        self._runs = runs
+
+    def of_run(self, run_id: RunId) -> "Config":
+        """The configuration of a living run. Raises `RequestRefused`."""
+        run = self._runs.living(run_id)
+        if run is None:
+            raise RequestRefused("The run has ended.", code="run.ended")
+        return run.config
+
+    def secret_names(self) -> set[str]:
+        """The environment variables that hold keys, as any living run's configuration says: commands do not see them."""
+        return {
+            model.api_key_env
+            for run in self._runs.all_living()
+            for model in run.config.models.values()
+            if model.api_key_env is not None
+        }
 
 
 def narrowed(own: Grants, above: Grants) -> Grants:

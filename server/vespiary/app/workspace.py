@@ -1,6 +1,7 @@
 """A workspace with its agents: the ideal API that every front talks to.
 
-Cheap to open: configuration, models and WebAssembly are loaded on first need. Knows nothing of LSP or terminals; the editor is a port.
+Cheap to open: configuration, models and WebAssembly are loaded on first need. Knows nothing of LSP or terminals; the editor is a
+port.
 """
 
 import logging
@@ -19,7 +20,7 @@ from vespiary.app.narrator import Narrator
 from vespiary.app.prompt import render
 from vespiary.app.run import Listener, Run
 from vespiary.app.runs import Runs
-from vespiary.app.steward import Steward
+from vespiary.app.steward import Configs, Steward
 from vespiary.model import vocabulary
 from vespiary.model.agents import AgentInfo
 from vespiary.model.errors import Problem, VespiaryError
@@ -30,6 +31,7 @@ from vespiary.model.wire import to_json
 from vespiary.runtime.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
+    from vespiary.app.assembly import Assembly
     from vespiary.capabilities.ports import EditorPort
     from vespiary.config import Config
     from vespiary.runtime.colony import Colony
@@ -60,6 +62,7 @@ class Workspace:
         self._editor = editor
         self._options = options
         self._tasks = tasks
+        self._assembly: Assembly | None = None
         self._colony: Colony | None = None
         self._colony_lock = anyio.Lock()
         self._narrator = Narrator(self.runs.living, self._agent_name)
@@ -70,12 +73,15 @@ class Workspace:
     async def open(
         cls, root: Path, editor: "EditorPort", *, trusted: bool | None = None, options: Options | None = None
     ) -> AsyncIterator["Workspace"]:
-        """A workspace for as long as the block lasts; leaving it cancels its runs and waits for their last events."""
+        """A workspace for as long as the block lasts; leaving it cancels its runs and waits for their last events.
+
+        `root` is resolved by the caller.
+        """
         options = options or Options()
         if trusted is not None:
             options.trusted = trusted
         async with anyio.create_task_group() as tasks:
-            workspace = cls(root.resolve(), editor, options, tasks)
+            workspace = cls(root, editor, options, tasks)
             try:
                 yield workspace
             finally:
@@ -155,6 +161,8 @@ class Workspace:
             with anyio.move_on_after(STOP_SECONDS):
                 await self._colony.cancel(run.id)
         run.finish()
+        if self._assembly is not None:
+            await self._assembly.run_ended(run.id)
 
     async def _context_text(self, task: Task) -> str | None:
         if task.context is None or task.context.range is None:
@@ -187,22 +195,26 @@ class Workspace:
     async def _get_colony(self) -> "Colony":
         async with self._colony_lock:
             if self._colony is None:
-                from vespiary.app.assembly import Assembly
-
-                assembly = await anyio.to_thread.run_sync(Assembly, self.root, self._editor, self._steward, self._options)
-                self._colony = await self._tasks.start(self._host, assembly)
+                self._assembly = await anyio.to_thread.run_sync(self._assemble)
+                self._colony = await self._tasks.start(self._host, self._assembly)
             return self._colony
 
-    async def _host(self, assembly: object, *, task_status: anyio.abc.TaskStatus["Colony"]) -> None:
-        from vespiary.app.assembly import Assembly
+    def _assemble(self) -> "Assembly":
+        from vespiary.app.assembly import Assembly  # costs more than everything else together: not for the start
 
-        assert isinstance(assembly, Assembly)
-        async with assembly.colony(self._narrator) as colony:
-            task_status.started(colony)
-            try:
+        assembly = Assembly(self.root, self._editor, self._steward, self._options, Configs(self.runs))
+        assembly.warm()
+        return assembly
+
+    async def _host(self, assembly: "Assembly", *, task_status: anyio.abc.TaskStatus["Colony"]) -> None:
+        try:
+            async with assembly.colony(self._narrator) as colony:
+                task_status.started(colony)
                 await anyio.sleep_forever()
-            finally:
-                self._colony = None
+        finally:
+            self._colony = None
+            with anyio.CancelScope(shield=True):
+                await assembly.aclose()
 
 
 def _read(root: Path, path: str) -> str | None:

@@ -21,5 +21,7 @@ def list_agents(folder: Path, *, as_json: bool, trusted: bool | None) -> None:
 
     table = Table("agent", "model", "actors", "what it is for", box=None)
     for info in infos:
-        table.add_row(info.name + (" (default)" if info.default else ""), info.model, ", ".join(info.actors), info.description)
+        table.add_row(
+            info.name + (" (default)" if info.default else ""), info.model, ", ".join(info.actors), info.description
+        )
     Console().print(table)

@@ -21,7 +21,9 @@ app = typer.Typer(
 Folder = Annotated[
     Path, typer.Option("--folder", "-C", help="The workspace.", exists=True, file_okay=False, show_default="here")
 ]
-Trust = Annotated[bool, typer.Option("--trust", help="Let this workspace's own vespiary.toml grant power, for this call.")]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Let this workspace's own vespiary.toml grant power, for this call.")
+]
 
 
 class ModeName(StrEnum):
@@ -39,7 +41,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _main(  # pyright: ignore[reportUnusedFunction]
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     pass
 
@@ -47,7 +51,9 @@ def _main(  # pyright: ignore[reportUnusedFunction]
 @app.command()
 def run(
     prompt: Annotated[str | None, typer.Argument(help="The task; `-` or nothing reads it from standard input.")] = None,
-    agent: Annotated[str | None, typer.Option("--agent", "-a", help="Who does it; the default agent if not given.")] = None,
+    agent: Annotated[
+        str | None, typer.Option("--agent", "-a", help="Who does it; the default agent if not given.")
+    ] = None,
     mode: Annotated[ModeName, typer.Option("--mode", "-m", help="Apply changes, or only plan them.")] = ModeName.APPLY,
     json: Annotated[bool, typer.Option("--json", help="One event a line, as JSON.")] = False,
     folder: Folder = Path(),

@@ -29,8 +29,9 @@ def run_task(folder: Path, task: Task, *, as_json: bool, trusted: bool | None) -
 def run_to_end(folder: Path, task: Task, show: Callable[[RunEvent], None], *, trusted: bool | None) -> RunInfo:
     """Run the task, hand every event to `show`, and give how it ended. An interrupt cancels the run."""
 
+    root = folder.resolve()
+
     async def main() -> RunInfo:
-        root = folder.resolve()
         options = Options(trusted=trusted, progress=say)
         async with Workspace.open(root, DiskEditor(root), options=options) as workspace:
             workspace.runs.listen(show)

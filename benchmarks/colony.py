@@ -1,0 +1,120 @@
+"""Many agents in one process, each making three model calls against a server on loopback with latency.
+
+    python benchmarks/colony.py [--agents 200] [--latency-ms 50]
+
+The model server is a process of its own, so that its work is not counted. Reported: wall time, CPU time of the process, and private memory
+per agent, beside the time that an ideal client would need. The figures are of the machine that it runs on: compare them with one another.
+"""
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import anyio
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+SERVER = """
+import sys
+from support.fake_openai import FakeOpenAI, call, say
+
+def answer(asked):
+    turns = sum(message["role"] == "assistant" for message in asked.messages)
+    return call("list_files", {"path": "."}) if turns < 2 else say("Done. " * 20)
+
+with FakeOpenAI(answer, latency=float(sys.argv[1])) as server:
+    print(server.base_url, flush=True)
+    sys.stdin.read()
+"""
+
+
+def private_bytes() -> int:
+    """Memory that belongs to this process alone; 0 where the system does not tell."""
+    try:
+        lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("Private_Dirty", "Private_Clean")))
+
+
+def cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+async def measure(root: Path, agents: int) -> tuple[float, float, int, list[float]]:
+    from vespiary.app.disk import DiskEditor
+    from vespiary.app.workspace import Workspace
+    from vespiary.model.runs import Outcome, Task
+
+    peak = 0
+    async with Workspace.open(root, DiskEditor(root)) as workspace:
+        # One run first: what is loaded once is not a matter of how many agents there are.
+        await workspace.runs.finished(workspace.runs.start(Task("Warm up")))
+        memory, cpu, wall = private_bytes(), cpu_seconds(), time.perf_counter()
+        runs = [workspace.runs.start(Task(f"Task {number}")) for number in range(agents)]
+        done = anyio.Event()
+
+        async def watch() -> None:
+            nonlocal peak
+            while not done.is_set():
+                peak = max(peak, private_bytes())
+                with anyio.move_on_after(0.1):
+                    await done.wait()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch)
+            infos = [await workspace.runs.finished(run) for run in runs]
+            done.set()
+        wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
+        wrong = [info for info in infos if info.outcome is not Outcome.DONE or info.usage.calls != 3]
+        if wrong:
+            raise SystemExit(f"{len(wrong)} of {agents} runs went wrong, for example {wrong[0]}")
+        return wall, cpu, max(0, peak - memory), [(info.finished or 0) - info.started for info in infos]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--agents", type=int, default=200)
+    parser.add_argument("--latency-ms", type=float, default=50)
+    options = parser.parse_args()
+    latency = options.latency_ms / 1000
+    with tempfile.TemporaryDirectory() as folder:
+        server = subprocess.Popen(
+            [sys.executable, "-c", SERVER, str(latency)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT / "tests")},
+        )
+        assert server.stdout is not None
+        assert server.stdin is not None
+        url = server.stdout.readline().strip()
+        root = Path(folder).resolve()
+        (root / "vespiary.toml").write_text(
+            f'[models.default]\nprovider = "openai"\nmodel = "fake"\nbase_url = "{url}"\nmax_concurrency = {options.agents}\n'
+        )
+        try:
+            wall, cpu, memory, times = anyio.run(measure, root, options.agents)
+        finally:
+            server.stdin.close()
+            server.wait()
+    ideal = 3 * latency
+    print(
+        f"agents                  {options.agents} (each {3} model calls, {options.latency_ms:.0f} ms latency, 2 tool calls)"
+    )
+    print(f"wall time               {wall:.2f} s ({wall / ideal:.1f} x the ideal {ideal:.2f} s)")
+    print(f"CPU time                {cpu:.2f} s ({cpu / options.agents * 1000:.1f} ms an agent)")
+    print(f"private memory          {memory / options.agents / 2**20:.2f} MiB an agent at the peak")
+    print(f"time of a run           {statistics.median(times):.2f} s (median), {max(times):.2f} s (longest)")
+
+
+if __name__ == "__main__":
+    main()
