@@ -1,0 +1,192 @@
+"""Changes that actors propose: checked against what they were made from, applied by the editor, told to the run.
+
+Proposals for one file wait for one another. Knows texts, hashes and the two ports; grants and mode were checked before.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import anyio
+
+from vespiary.capabilities.paths import Located
+from vespiary.capabilities.ports import Policy, RunPort
+from vespiary.capabilities.requests import Fields
+from vespiary.capabilities.safe_files import refusal
+from vespiary.capabilities.texts import encode, plain
+from vespiary.capabilities.view import Snapshot, View
+from vespiary.changes.diff import diff
+from vespiary.changes.unified import shortened, unified
+from vespiary.model.edits import (
+    ApplyResult,
+    ApplyState,
+    CreateFile,
+    DeleteFile,
+    FileChange,
+    RenameFile,
+    ReplaceText,
+    content_hash,
+)
+from vespiary.model.errors import RequestRefused
+from vespiary.model.events import EditEvent, EditState
+from vespiary.model.runs import ChangeKind, FileChanged
+from vespiary.model.steps import Caller
+
+MOST_DIFF = 100_000
+"""Characters of a diff that is told and answered; the rest is left out, with a line that says so."""
+
+_READ_AGAIN = "Read it again and make the change against the new text."
+
+
+class Proposals:
+    """Carries proposals out, one at a time per file."""
+
+    def __init__(self, view: View, run: RunPort) -> None:
+        self._view = view
+        self._run = run
+        self._locks: dict[str, tuple[anyio.Lock, int]] = {}
+
+    async def propose(self, caller: Caller, policy: Policy, op: str, fields: Fields) -> dict[str, Any]:
+        """One proposal; the answer once it is confirmed. Raises `RequestRefused`."""
+        path = fields.text("path")
+        base = fields.text("base", longest=64) if op != "create" else ""
+        text = fields.text("text") if op in ("write", "create") else ""
+        to = fields.text("to") if op == "rename" else None
+        fields.done()
+        located = [await self._view.locate(name) for name in (path, to) if name is not None]
+        for one in located:
+            if not one.real:
+                raise RequestRefused("The workspace itself is no file.", code="workspace.path")
+        async with self._alone(*located):
+            proposal = _Proposal(self._view, self._run, caller, policy.agent)
+            match op:
+                case "write":
+                    return await proposal.write(located[0], base, text)
+                case "create":
+                    return await proposal.create(located[0], text)
+                case "delete":
+                    return await proposal.delete(located[0], base)
+                case _:
+                    return await proposal.rename(located[0], located[1], base)
+
+    @asynccontextmanager
+    async def _alone(self, *located: Located) -> AsyncGenerator[None]:
+        async with AsyncExitStack() as stack:
+            for key in sorted({one.key for one in located}):
+                await stack.enter_async_context(self._locked(key))
+            yield
+
+    @asynccontextmanager
+    async def _locked(self, key: str) -> AsyncGenerator[None]:
+        lock, users = self._locks.get(key, (anyio.Lock(), 0))
+        self._locks[key] = lock, users + 1
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._locks.pop(key)
+            if users > 1:
+                self._locks[key] = lock, users - 1
+
+
+class _Proposal:
+    """One proposal under way."""
+
+    def __init__(self, view: View, run: RunPort, caller: Caller, agent: str) -> None:
+        self._view = view
+        self._run = run
+        self._caller = caller
+        self._agent = agent
+
+    async def write(self, located: Located, base: str, text: str) -> dict[str, Any]:
+        encode(text, located.path)
+        text = plain(text)
+        after = content_hash(text)
+        snapshot = await self._view.snapshot(located)
+        if snapshot.hash == after:
+            # Nothing to do: the text is the wanted one, or this very proposal was applied before its answer was lost.
+            return {"state": "applied", "hash": after, "diff": ""}
+        self._fresh(snapshot, base)
+        edits = await self._view.io(diff, snapshot.text, text)
+        change = ReplaceText(snapshot.path, base, edits, after)
+        shown = await self._shown(snapshot.path, snapshot.text, text)
+        await self._apply(change, f"edit {snapshot.path}", shown, FileChanged(snapshot.path, ChangeKind.MODIFIED))
+        return {"state": "applied", "hash": after, "diff": shown}
+
+    async def create(self, located: Located, text: str) -> dict[str, Any]:
+        encode(text, located.path)
+        await self._absent(located)
+        shown = await self._shown(located.path, None, plain(text))
+        changed = FileChanged(located.path, ChangeKind.CREATED)
+        await self._apply(CreateFile(located.path, text), f"create {located.path}", shown, changed)
+        return {"state": "applied", "hash": content_hash(plain(text)), "diff": shown}
+
+    async def delete(self, located: Located, base: str) -> dict[str, Any]:
+        snapshot = await self._view.snapshot(located)
+        self._fresh(snapshot, base)
+        shown = await self._shown(snapshot.path, snapshot.text, None)
+        changed = FileChanged(snapshot.path, ChangeKind.DELETED)
+        await self._apply(DeleteFile(snapshot.path, base), f"delete {snapshot.path}", shown, changed)
+        return {"state": "applied", "diff": shown}
+
+    async def rename(self, located: Located, to: Located, base: str) -> dict[str, Any]:
+        snapshot = await self._view.snapshot(located)
+        self._fresh(snapshot, base, to=to.path)
+        if to.path == located.path:
+            return {"state": "applied", "hash": base, "diff": ""}
+        if to.key != located.key:
+            await self._absent(to)
+        shown = unified(snapshot.path, snapshot.text, snapshot.text, to=to.path)
+        changed = FileChanged(to.path, ChangeKind.RENAMED, was=snapshot.path)
+        change = RenameFile(snapshot.path, to.path, base)
+        await self._apply(change, f"rename {snapshot.path} to {to.path}", shown, changed, to=to.path)
+        return {"state": "applied", "hash": base, "diff": shown}
+
+    async def _shown(self, path: str, old: str | None, new: str | None) -> str:
+        return shortened(await self._view.io(unified, path, old, new), MOST_DIFF)
+
+    async def _absent(self, located: Located) -> None:
+        """Refuse a target that exists, in the editor or as anything on disk."""
+        exists = self._view.buffer(located) is not None
+        if not exists:
+            try:
+                exists = await self._view.io(self._on_disk, located)
+            except OSError as error:
+                raise refusal(error, located.path) from None
+        if exists:
+            raise RequestRefused(
+                f"{located.path!r} exists already.",
+                code="workspace.exists",
+                hint="Read it and change it, or choose another name.",
+            )
+
+    def _on_disk(self, located: Located) -> bool:
+        try:
+            with self._view.files.folder(located.entry[:-1]) as folder:
+                return folder.exists(located.entry[-1])
+        except FileNotFoundError:
+            return False
+
+    def _fresh(self, snapshot: Snapshot, base: str, to: str | None = None) -> None:
+        """Refuse a proposal that was made against another text."""
+        if snapshot.hash == base:
+            return
+        reason = f"{snapshot.path!r} has changed since it was read."
+        self._run.tell(self._caller, EditEvent(snapshot.path, EditState.STALE, to=to, reason=reason))
+        raise RequestRefused(reason, code="workspace.stale", hint=_READ_AGAIN)
+
+    async def _apply(
+        self, change: FileChange, label: str, shown: str, changed: FileChanged, *, to: str | None = None
+    ) -> None:
+        """Let the editor apply a change, and tell what became of it. Raises `RequestRefused` unless it was applied."""
+        result: ApplyResult = await self._view.editor.apply(change, f"{self._agent}: {label}")
+        state = EditState(result.state.value)
+        self._run.tell(self._caller, EditEvent(change.path, state, diff=shown, to=to, reason=result.reason))
+        if result.state is ApplyState.APPLIED:
+            self._run.changed(self._caller, changed)
+            return
+        if result.state is ApplyState.STALE:
+            reason = result.reason or f"{change.path!r} has changed since it was read."
+            raise RequestRefused(reason, code="workspace.stale", hint=_READ_AGAIN)
+        reason = result.reason or "The editor did not apply the change."
+        raise RequestRefused(reason, code="workspace.refused")
