@@ -1,8 +1,8 @@
 """A real HTTP server on loopback that speaks the OpenAI chat format, as scripted by a test.
 
-It streams in pieces of any size, is late, refuses, lies and hangs up on command. It records what it was asked, and sees a client leave in
-the middle of a reply. Use it within a loop (`async with FakeOpenAI(...) as server`) or from plain code (`with FakeOpenAI(...) as server`),
-where it runs in a thread of its own. One asyncio protocol object per connection: 600 streams at once are no trouble.
+It streams in pieces of any size, is late, refuses, lies and hangs up on command. It records what it was asked, and sees a client
+leave in the middle of a reply. Use it within a loop (`async with FakeOpenAI(...) as server`) or from plain code (`with FakeOpenAI(...)
+as server`), where it runs in a thread of its own. One asyncio protocol object per connection: 600 streams at once are no trouble.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class Reply:
     events: Sequence[str] | None = None
     """The data of the events, in place of text, reasoning and tool calls. Nothing is added, not even `[DONE]`."""
     then: Literal["end", "cut", "hang"] = "end"
-    """`cut` closes the connection before the reply's last quarter; `hang` sends that much and then nothing, until the client leaves."""
+    """`cut` closes the connection before the reply's last quarter; `hang` sends that much, then nothing until the client leaves."""
 
 
 def say(text: str, **more: Any) -> Reply:
@@ -309,7 +309,7 @@ def body_of(reply: Reply, asked: Asked) -> bytes:
     if reply.events is not None:
         return "".join(f"data: {event}\n\n" for event in reply.events).encode()
     base = {"id": "chatcmpl-fake", "object": "chat.completion.chunk", "model": asked.body.get("model", "fake")}
-    events = [{**base, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in _deltas(reply)]
+    events = [{**base, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in _deltas(reply, len(asked.messages))]
     finish = reply.finish or ("tool_calls" if reply.tool_calls else "stop")
     events.append({**base, "choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
     if reply.usage is not None and asked.body.get("stream_options", {}).get("include_usage"):
@@ -317,7 +317,7 @@ def body_of(reply: Reply, asked: Asked) -> bytes:
     return "".join(f"data: {json.dumps(event)}\n\n" for event in events).encode() + b"data: [DONE]\n\n"
 
 
-def _deltas(reply: Reply) -> list[Json]:
+def _deltas(reply: Reply, turn: int) -> list[Json]:
     deltas: list[Json] = [{"role": "assistant", "content": ""}]
     deltas += [{"reasoning_content": piece} for piece in _pieces(reply.reasoning, reply.pieces)]
     deltas += [{"content": piece} for piece in _pieces(reply.text, reply.pieces)]
@@ -325,7 +325,7 @@ def _deltas(reply: Reply) -> list[Json]:
         text = arguments if isinstance(arguments, str) else json.dumps(arguments)
         function: Json = {"name": name, "arguments": ""}
         deltas.append(
-            {"tool_calls": [{"index": index, "id": f"call_{index}", "type": "function", "function": function}]}
+            {"tool_calls": [{"index": index, "id": f"call_{turn}_{index}", "type": "function", "function": function}]}
         )
         deltas += [
             {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
