@@ -1,0 +1,102 @@
+"""Compiled components, kept in the user's cache: compiling one takes seconds, loading it takes milliseconds.
+
+The key holds everything that compiled code depends on. Whatever is wrong with the cache costs time, never a start: the component
+is then compiled again and, if need be, used without being kept. Knows nothing of worlds or actors.
+"""
+
+import hashlib
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import platformdirs
+import wasmtime
+from wasmtime import component as wc
+
+from vespiary.wasm import engine as engines
+from vespiary.wasm.errors import ComponentRejected
+from vespiary.wasm.failures import cause_of
+from vespiary.wasm.storage import PrivateFolder
+
+FORMAT = "1"
+ENVIRONMENT = "VESPIARY_CACHE_DIR"
+SUFFIX = ".cwasm"
+
+Progress = Callable[[str], None]
+"""Told a sentence for people when something takes long."""
+
+
+def cache_folder() -> Path:
+    """Where compiled components go: `components` in the user's cache folder, or in what `VESPIARY_CACHE_DIR` names."""
+    base = os.environ.get(ENVIRONMENT) or platformdirs.user_cache_dir("vespiary", appauthor=False)
+    return Path(base).absolute() / "components"
+
+
+def component_hash(data: bytes) -> str:
+    """The identity of a component: 32 hexadecimal digits."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def compiled_key(identity: str) -> str:
+    """The cache key of a component on this machine, with this wasmtime and these engine settings."""
+    try:
+        wasmtime_version = version("wasmtime")
+    except PackageNotFoundError:
+        wasmtime_version = wasmtime.__version__
+    parts = (FORMAT, identity, wasmtime_version, platform.machine().lower(), sys.platform, engines.SETTINGS)
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
+
+
+class CompiledCache:
+    """Compiles components, once per machine where it can."""
+
+    def __init__(self, folder: PrivateFolder, progress: Progress) -> None:
+        self._folder = folder
+        self._progress = progress
+
+    def load(self, engine: wasmtime.Engine, data: bytes, name: str) -> wc.Component:
+        """The compiled component. Raises `ComponentRejected` when wasmtime refuses it."""
+        key = compiled_key(component_hash(data))
+        if (known := self._read(engine, key)) is not None:
+            return known
+        with self._folder.locked(key, lambda: self._progress(f"Waiting for another process that compiles {name} …")):
+            if (known := self._read(engine, key)) is not None:
+                return known
+            return self._compile(engine, data, name, key)
+
+    def _read(self, engine: wasmtime.Engine, key: str) -> wc.Component | None:
+        file = self._folder.find(key, SUFFIX)
+        if file is None:
+            return None
+        try:
+            return wc.Component.deserialize_file(engine, str(file))
+        except wasmtime.WasmtimeError:
+            # Sound, but made for a processor with other features, or by a wasmtime built otherwise.
+            file.unlink(missing_ok=True)
+            return None
+
+    def _compile(self, engine: wasmtime.Engine, data: bytes, name: str, key: str) -> wc.Component:
+        large = len(data) > 1_000_000
+        if large:
+            self._progress(f"Compiling {name} for this machine, once (about half a minute) …")
+        start = time.monotonic()
+        try:
+            component = wc.Component(engine, data)
+        except wasmtime.WasmtimeError as fault:
+            raise ComponentRejected(
+                f"{name} is not a valid WebAssembly component: {cause_of(fault)}.",
+                hint="Build it again, for WASI 0.2 and without asynchronous functions.",
+            ) from None
+        try:
+            self._folder.keep(key, SUFFIX, component.serialize())
+        except OSError as fault:
+            self._progress(
+                f"Could not keep the compiled {name} in {self._folder.path}: {fault}. The next start compiles again."
+            )
+        if large:
+            self._progress(f"Compiled {name} in {time.monotonic() - start:.0f} s.")
+        return component
