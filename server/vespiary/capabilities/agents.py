@@ -12,7 +12,7 @@ AREA = "agents"
 _MOST_PROMPT = 1_000_000
 
 
-class Agents:
+class AgentsCapability:
     """Implements `runtime.capability.Capability` for agents."""
 
     def __init__(self, run: RunPort) -> None:

@@ -1,7 +1,7 @@
 """The command capability: programs on the host, for agents that were granted it.
 
-Reads requests, decides by grant and mode, and answers as `wit/command.wit` says; `processes` runs the program. Knows nothing of what
-the programs are for.
+Reads requests, decides by grant and mode, and answers as `wit/command.wit` says; `processes` runs the program. Knows nothing of
+what the programs are for.
 """
 
 import os
@@ -9,11 +9,13 @@ import shutil
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
+import anyio.to_thread
+
 from vespiary.capabilities.environment import command_environment
+from vespiary.capabilities.paths import Paths
 from vespiary.capabilities.ports import Policy, RunPort
 from vespiary.capabilities.processes import run_program
 from vespiary.capabilities.requests import Fields
-from vespiary.capabilities.view import View
 from vespiary.model.errors import RequestRefused
 from vespiary.model.grants import Grant
 from vespiary.model.runs import Mode
@@ -27,7 +29,7 @@ _MOST_TEXT = 100_000
 """Characters of a program, an argument or a value of the environment."""
 
 
-class Command:
+class CommandCapability:
     """Implements `runtime.capability.Capability` for programs.
 
     `secret_names` are the variables that hold keys of models; they and whatever looks like a secret are kept from programs.
@@ -35,12 +37,12 @@ class Command:
 
     def __init__(
         self,
-        view: View,
+        root: Path,
         run: RunPort,
         secret_names: Callable[[], Collection[str]] = tuple,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        self._view = view
+        self._paths = Paths(root)
         self._run = run
         self._secret_names = secret_names
         self._environ = os.environ if environ is None else environ
@@ -61,7 +63,7 @@ class Command:
             fields.refuse("With `shell`, the whole command line is in `program`; `args` must be empty.")
         self._check(fields, program, args, wanted)
         env = command_environment(self._environ, self._secret_names(), wanted)
-        folder = await self._folder(cwd)
+        folder = await anyio.to_thread.run_sync(self._folder, cwd)
         command = _line(program, env) if shell else [_program(program, folder, env), *args]
         finished = await run_program(command, cwd=folder, env=env, timeout=timeout / 1000, cap=cap)
         return to_json({_snake(key): value for key, value in to_wire(finished).items()})
@@ -96,13 +98,14 @@ class Command:
             if not name or "=" in name:
                 fields.refuse(f"{name[:40]!r} is no name for a variable of the environment.")
 
-    async def _folder(self, cwd: str) -> Path:
-        located = await self._view.locate(cwd)
-        kind, _ = await self._view.kind(located)
-        if kind != "folder":
-            code = "workspace.missing" if kind == "missing" else "workspace.path"
-            raise RequestRefused(f"There is no folder {cwd!r} to run a command in.", code=code)
-        return self._view.paths.root.joinpath(*located.real)
+    def _folder(self, cwd: str) -> Path:
+        folder = self._paths.root.joinpath(*self._paths.locate(cwd).real)
+        if not folder.is_dir():
+            raise RequestRefused(
+                f"There is no folder {cwd!r} to run a command in.",
+                code="workspace.path" if folder.exists() else "workspace.missing",
+            )
+        return folder
 
 
 def _line(line: str, env: Mapping[str, str]) -> list[str] | str:

@@ -105,6 +105,12 @@ class Paths:
         return inner
 
 
+def inside(root: Path, path: str) -> Path:
+    """The file that a path of the workspace `root` leads to. Blocks; raises `RequestRefused` with `workspace.path`."""
+    paths = Paths(root)
+    return paths.root.joinpath(*paths.locate(path).real)
+
+
 def _refused(path: str, why: str, hint: str | None = None) -> RequestRefused:
     shown = path if len(path) <= 200 else path[:197] + "..."
     return RequestRefused(f"The path {shown!r} cannot be used: {why}.", hint=hint, code="workspace.path")

@@ -40,7 +40,7 @@ _MOST_ENTRIES = 10_000
 _MOST_MATCHES = 2_000
 
 
-class Workspace:
+class WorkspaceCapability:
     """Implements `runtime.capability.Capability` for the workspace in the folder `root`."""
 
     def __init__(self, root: Path, editor: EditorPort, run: RunPort) -> None:
