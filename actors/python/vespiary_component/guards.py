@@ -8,8 +8,10 @@ import builtins
 import errno
 import importlib
 import io
+import json
 import linecache
 import os
+import re
 import sys
 import threading
 import time
@@ -28,9 +30,16 @@ _FILE_CALLS = (
     "ttyname umask unlink utime walk fwalk write writev get_blocking get_inheritable set_inheritable get_terminal_size"
 ).split()
 _PROCESS_CALLS = (
-    "abort execl execle execlp execlpe execv execve execvp execvpe fork forkpty kill killpg popen posix_spawn posix_spawnp "
+    "execl execle execlp execlpe execv execve execvp execvpe fork forkpty kill killpg popen posix_spawn posix_spawnp "
     "register_at_fork spawnl spawnle spawnlp spawnlpe spawnv spawnve spawnvp spawnvpe startfile system wait wait3 wait4 waitid waitpid"
 ).split()
+
+
+MAX_JSON_DEPTH = 500
+"""Python's JSON reader recurses in C; in WebAssembly it would run out of stack at about twice this."""
+
+_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NO_BRACKETS = re.compile(r"[^][{}]+")
 
 
 def install() -> None:
@@ -40,12 +49,13 @@ def install() -> None:
     _guard_waiting()
     _guard_network()
     _guard_terminal()
+    _guard_depth()
     # Lines of tracebacks come from memory; there is nothing to check them against.
     linecache.checkcache = lambda filename=None: None
     linecache.updatecache = lambda filename, module_globals=None: []  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _refuse(error: Callable[[], Exception]) -> Callable[..., NoReturn]:
+def _refuse(error: Callable[[], BaseException]) -> Callable[..., NoReturn]:
     def refuse(*args: Any, **kwargs: Any) -> NoReturn:
         raise error()
 
@@ -68,10 +78,7 @@ def _guard_processes() -> None:
     _replace("subprocess", ["Popen"], refuse)
     _replace("multiprocessing", ["Process", "Pool"], refuse)
 
-    def leave(*args: Any) -> NoReturn:
-        raise SystemExit("An actor does not exit.")
-
-    _replace("os", ["_exit"], leave)
+    _replace("os", ["_exit", "abort"], _refuse(lambda: SystemExit("os._exit and os.abort")))
 
 
 def _guard_waiting() -> None:
@@ -120,3 +127,26 @@ def _replace(module: str, names: list[str], value: Any) -> None:
     for name in names:
         if hasattr(found, name):
             setattr(found, name, value)
+
+
+def _guard_depth() -> None:
+    plain = json.JSONDecoder.raw_decode
+
+    def raw_decode(self: json.JSONDecoder, s: str, idx: int = 0) -> tuple[Any, int]:
+        if s.count("[", idx) + s.count("{", idx) > MAX_JSON_DEPTH and too_deep(s[idx:]):
+            raise json.JSONDecodeError(f"Nested more than {MAX_JSON_DEPTH} deep", s, idx)
+        return plain(self, s, idx)
+
+    json.JSONDecoder.raw_decode = raw_decode
+
+
+def too_deep(text: str) -> bool:
+    """Whether the brackets of a JSON text, well-formed or not, go deeper than the limit."""
+    brackets = _NO_BRACKETS.sub("", _STRINGS.sub("", text))
+    for _ in range(MAX_JSON_DEPTH):
+        # Each round takes the innermost pairs away.
+        rest = brackets.replace("[]", "").replace("{}", "")
+        if len(rest) == len(brackets):
+            break
+        brackets = rest
+    return len(brackets) > MAX_JSON_DEPTH or "[]" in brackets or "{}" in brackets

@@ -3,6 +3,7 @@
 import io
 import logging
 import sys
+from typing import Any
 
 from vespiary_sdk._port import Level, Port
 from vespiary_sdk._runtime import clean
@@ -62,8 +63,28 @@ class LogStream(io.TextIOBase):
         for start in range(0, len(line), MAX_LINE):
             self._port.log(self._level, clean(line[start : start + MAX_LINE]))
 
+    @property
+    def buffer(self) -> "_Bytes":
+        """The same stream for bytes."""
+        return _Bytes(self)
+
     def flush(self) -> None:
         """Nothing: a flushed piece of a line is not a line."""
+
+
+class _Bytes(io.RawIOBase):
+    """Bytes written to a text stream."""
+
+    def __init__(self, stream: LogStream) -> None:
+        self._stream = stream
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        raw = bytes(data)
+        self._stream.write(raw.decode("utf-8", "backslashreplace"))
+        return len(raw)
 
 
 class LogHandler(logging.Handler):
@@ -73,10 +94,6 @@ class LogHandler(logging.Handler):
         super().__init__()
         self._port = port
         self.setFormatter(logging.Formatter("%(name)s: %(message)s"))
-
-    def createLock(self) -> None:  # noqa: N802 - the name is logging's
-        """None needed: a guest has one thread."""
-        self.lock = None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log a record."""
