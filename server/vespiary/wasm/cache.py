@@ -10,7 +10,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 import platformdirs
@@ -43,11 +43,7 @@ def component_hash(data: bytes) -> str:
 
 def compiled_key(identity: str) -> str:
     """The cache key of a component on this machine, with this wasmtime and these engine settings."""
-    try:
-        wasmtime_version = version("wasmtime")
-    except PackageNotFoundError:
-        wasmtime_version = wasmtime.__version__
-    parts = (FORMAT, identity, wasmtime_version, platform.machine().lower(), sys.platform, engines.SETTINGS)
+    parts = (FORMAT, identity, version("wasmtime"), platform.machine().lower(), sys.platform, engines.SETTINGS)
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
 
 

@@ -75,6 +75,7 @@ class StockMethods:
         self._actor: Any = make(store, clean(scope), clean(config))
 
     def call(self, method: str, *args: Any) -> Any:
+        """Call one method."""
         function = self._functions.get(method)
         if function is None:
             function = self._instance.get_func(self._store, self._indexes[abi.method_name(method)])
@@ -89,6 +90,7 @@ class StockMethods:
         return value
 
     def close(self) -> None:
+        """Release the handle."""
         self._actor.close()
 
 
@@ -98,6 +100,7 @@ class StockLayer:
     def add_function(
         self, instance: wc.LinkerInstance, name: str, signature: abi.Signature, function: HostFunction
     ) -> None:
+        """Offer a host function to guests."""
         tagged = signature.result == abi.RESULT_STRING
         fallible = signature.result is not None and signature.result.startswith("result")
 
@@ -122,6 +125,7 @@ class StockLayer:
     def bind(
         self, store: wasmtime.Store, instance: wc.Instance, indexes: dict[str, wc.ExportIndex], scope: str, config: str
     ) -> Methods:
+        """Call the constructor."""
         return StockMethods(store, instance, indexes, scope, config)
 
 

@@ -127,7 +127,7 @@ def python_component(folder: PrivateFolder, progress: Progress) -> bytes:
 
 
 def _built(folder: PrivateFolder, progress: Progress, wit: Path, actors: Path) -> bytes:
-    from vespiary.wasm.build import build, source_hash
+    from vespiary.wasm.build import BuildError, build, source_hash
 
     key = f"python-{source_hash(wit, actors)}"
     if (known := folder.find(key, ".wasm")) is not None:
@@ -137,7 +137,10 @@ def _built(folder: PrivateFolder, progress: Progress, wit: Path, actors: Path) -
             return _read(known)
         with tempfile.TemporaryDirectory(prefix="vespiary-build-", ignore_cleanup_errors=True) as place:
             output = Path(place) / "python.wasm"
-            build(output, wit=wit, actors=actors, progress=progress)
+            try:
+                build(output, wit=wit, actors=actors, progress=progress)
+            except BuildError as fault:
+                raise ComponentMissing(f"The Python component could not be built: {fault}") from fault
             data = _read(output)
         with contextlib.suppress(OSError):
             folder.keep(key, ".wasm", data)

@@ -24,8 +24,7 @@ def parse_description(text: str) -> Description:
         data: Any = orjson.loads(text)
     except (ValueError, RecursionError) as fault:
         raise BadDescription(f"it is not JSON: {fault}") from None
-    if not isinstance(data, dict):
-        raise BadDescription("it is not a JSON object")
+    data = _object(data, "it")
     tools = tuple(_tool(item, f"tools[{at}]") for at, item in enumerate(_items(data, "tools")))
     names = [tool.name for tool in tools]
     if len(set(names)) != len(names):

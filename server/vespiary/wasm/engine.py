@@ -137,6 +137,7 @@ class Watch:
         return True
 
 
+_new_error: Any = bindings.wasmtime_error_new  # pyright: ignore[reportUnknownVariableType]
 _ids = itertools.count(1)
 _watches: dict[int, Watch] = {}
 
@@ -152,7 +153,7 @@ def _ask(_context: Any, ident: Any, delta: Any, kind: Any) -> int:
             kind[0] = 0
     if go_on:
         return 0
-    error = bindings.wasmtime_error_new(b"ended by the host")
+    error = _new_error(b"ended by the host")
     return ctypes.cast(error, ctypes.c_void_p).value or 0
 
 

@@ -100,7 +100,7 @@ class WasmGuests:
                 why = failure(FailureKind.PROTOCOL, f"The actor broke a rule: {box.broken}")
         except StepFailed as ended:
             why = ended.why
-        except Exception as fault:
+        except Exception as fault:  # noqa: BLE001
             # The actor boundary: a fault of ours ends one actor, not the shard.
             _log.exception("step %s of %s failed in the host", step.step, step.actor)
             why = failure(

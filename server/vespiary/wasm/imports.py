@@ -30,6 +30,10 @@ def current() -> Outbox | None:
     return _current.box
 
 
+def _fact(read: Callable[[Outbox], Any]) -> HostFunction:
+    return read
+
+
 def _starter(capability: str) -> HostFunction:
     def start(box: Outbox, request: str) -> Any:
         return box.request(capability, request)
@@ -43,14 +47,14 @@ def _send_to(box: Outbox, scope: str, message_type: str, payload: str) -> Any:
 
 IMPLEMENTATIONS: Mapping[str, Mapping[str, HostFunction]] = {
     "messaging": {"send": Outbox.send, "send-to": _send_to},
-    "agents": {"parent": lambda box: box.parent_scope, "start": _starter("agents")},
+    "agents": {"parent": _fact(lambda box: box.parent_scope), "start": _starter("agents")},
     "logger": {"log": Outbox.log},
     "context": {
-        "now": lambda box: box.now,
+        "now": _fact(lambda box: box.now),
         "random": Outbox.random_hex,
-        "scope": lambda box: box.scope,
-        "self": lambda box: box.actor,
-        "host": lambda _box: host_facts(),
+        "scope": _fact(lambda box: box.scope),
+        "self": _fact(lambda box: box.actor),
+        "host": _fact(lambda _box: host_facts()),
     },
     "requests": {"cancel": Outbox.cancel},
     "timer": {"start": Outbox.timer},

@@ -7,7 +7,7 @@ layer, strings are borrowed from Python bytes, results are read and released in 
 Rules that keep the process alive: the result slot is zeroed after each release, since wasmtime drops what it overwrites; bytes
 stay referenced while a call borrows them; a `LeanMethods` keeps its store; no exception leaves a callback.
 
-Relies on private bindings of wasmtime-py (`usable` checks names and layout; a test compares with the stock layer). Otherwise as `call.py`.
+Relies on private bindings of wasmtime-py (`usable` checks names and layout; a test compares with the stock layer).
 """
 
 import ctypes
@@ -53,7 +53,7 @@ _LEVELS = {level.value.encode() for level in Level}
 class _Slot(Structure):
     """A value: kind, then a union of which strings take two words."""
 
-    _fields_ = [("kind", c_uint8), ("word", c_uint64), ("text", c_char_p), ("rest", c_uint64)]  # noqa: RUF012
+    _fields_ = [("kind", c_uint8), ("word", c_uint64), ("text", c_char_p), ("rest", c_uint64)]
     kind: int
     word: int
     text: bytes | None
@@ -67,22 +67,25 @@ def usable() -> bool:
     """Whether the private bindings are as this module knows them."""
     try:
         value: Any = b.wasmtime_component_val_t
-        fields: Any = b.wasmtime_component_valunion_t
-        return (
-            ctypes.sizeof(c_void_p) == 8
-            and ctypes.sizeof(value) == _SLOT == ctypes.sizeof(_Slot)
-            and value.of.offset == 8
-            and b.wasm_byte_vec_t.data.offset == 8  # pyright: ignore[reportAttributeAccessIssue]
-            and b.wasmtime_component_valresult_t.val.offset == 8  # pyright: ignore[reportAttributeAccessIssue]
-            and fields.string.offset == 0
-            and _native_functions() is not None
+        union: Any = b.wasmtime_component_valunion_t
+        text: Any = b.wasm_byte_vec_t
+        result: Any = b.wasmtime_component_valresult_t
+        layout = (
+            ctypes.sizeof(c_void_p),
+            ctypes.sizeof(value),
+            ctypes.sizeof(_Slot),
+            value.of.offset,
+            union.string.offset,
+            text.data.offset,
+            result.val.offset,
         )
+        return layout == (8, _SLOT, _SLOT, 8, 0, 8, 8) and bool(_native_functions())
     except (AttributeError, TypeError):
         return False
 
 
 def _native_functions() -> tuple[Any, ...]:
-    dll: Any = b.dll
+    dll: Any = b.dll  # pyright: ignore[reportPrivateImportUsage]
     call = CFUNCTYPE(c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t)(
         ("wasmtime_component_func_call", dll)
     )
@@ -163,7 +166,7 @@ def _callback(name: str, signature: abi.Signature, function: HostFunction) -> An
                     else:
                         values.append(word if kind == _U64 else word & 0xFFFFFFFF)
             _write_result(results, result, function(box, *values))
-        except Exception:
+        except Exception:  # noqa: BLE001
             # Nothing may leave a callback. Our own fault, not the actor's; the trap contains it.
             _log.exception("host function %s failed", name)
             return _new_error(b"internal error in a host function")
@@ -189,7 +192,7 @@ class LeanLayer:
         if callback is None:
             callback = _callbacks.setdefault(function, _callback(name, signature, function))
         text = name.encode()
-        error: Any = b.wasmtime_component_linker_instance_add_func(
+        error: Any = _add_func(
             instance.ptr(),
             ctypes.create_string_buffer(text),
             len(text),
@@ -210,6 +213,7 @@ class LeanLayer:
 _callbacks: dict[HostFunction, Any] = {}
 """By host function, for ever: the C side keeps bare pointers to them."""
 
+_add_func: Any = b.wasmtime_component_linker_instance_add_func  # pyright: ignore[reportUnknownVariableType]
 _NO_FINALIZER: Any = CFUNCTYPE(None, c_void_p)(0)
 
 

@@ -170,7 +170,7 @@ class Outbox:
 
     def timer(self, millis: int) -> int:
         """Start a timer. It cannot be refused, so too many of them break the step."""
-        ident = self.request("timer", '{"millis":%d}' % min(max(millis, 0), MAX_MILLIS))
+        ident = self.request("timer", f'{{"millis":{min(max(millis, 0), MAX_MILLIS)}}}')
         if isinstance(ident, Refused):
             self.broken = "too many outputs: " + ident.reason
             return 0

@@ -29,6 +29,10 @@ class Shim:
     answer: Callable[..., Any]
 
 
+def _fact(read: Callable[[Outbox], Any]) -> Callable[..., Any]:
+    return read
+
+
 def _instant(nanoseconds: int) -> Record:
     record: Any = Record()
     record.seconds, record.nanoseconds = divmod(nanoseconds, 1_000_000_000)
@@ -47,27 +51,28 @@ def _nothing(_box: Outbox) -> list[Any]:
 
 
 _RANDOM_BYTES = Shim(Signature((U64,), "list<u8>"), _random_bytes)
-_RANDOM_U64 = Shim(Signature((), U64), lambda box: box.wasi_random().take_u64())
+_RANDOM_U64 = Shim(Signature((), U64), _fact(lambda box: box.wasi_random().take_u64()))
 
 SHIMS: Mapping[str, Mapping[str, Shim]] = {
     "cli/environment": {
         "get-environment": Shim(Signature((), "list<tuple<string,string>>"), _nothing),
         "get-arguments": Shim(Signature((), "list<string>"), _nothing),
-        "initial-cwd": Shim(Signature((), "option<string>"), lambda _box: None),
+        "initial-cwd": Shim(Signature((), "option<string>"), _fact(lambda _box: None)),
     },
     "clocks/wall-clock": {
-        "now": Shim(Signature((), _INSTANT), lambda box: _instant(box.now)),
-        "resolution": Shim(Signature((), _INSTANT), lambda _box: _instant(1_000)),
+        "now": Shim(Signature((), _INSTANT), _fact(lambda box: _instant(box.now))),
+        "resolution": Shim(Signature((), _INSTANT), _fact(lambda _box: _instant(1_000))),
     },
     "clocks/monotonic-clock": {
-        "now": Shim(Signature((), U64), lambda box: box.tick()),
-        "resolution": Shim(Signature((), U64), lambda _box: 1_000),
+        "now": Shim(Signature((), U64), _fact(lambda box: box.tick())),
+        "resolution": Shim(Signature((), U64), _fact(lambda _box: 1_000)),
     },
     "random/random": {"get-random-bytes": _RANDOM_BYTES, "get-random-u64": _RANDOM_U64},
     "random/insecure": {"get-insecure-random-bytes": _RANDOM_BYTES, "get-insecure-random-u64": _RANDOM_U64},
     "random/insecure-seed": {
         "insecure-seed": Shim(
-            Signature((), "tuple<u64,u64>"), lambda box: (box.wasi_random().take_u64(), box.wasi_random().take_u64())
+            Signature((), "tuple<u64,u64>"),
+            _fact(lambda box: (box.wasi_random().take_u64(), box.wasi_random().take_u64())),
         ),
     },
     "filesystem/preopens": {

@@ -7,7 +7,7 @@ from wasmtime import component as wc
 
 from vespiary.wasm.abi import Signature
 
-_PLAIN: Mapping[type, str] = {
+_PLAIN: Mapping[Any, str] = {
     wc.Bool: "bool",
     wc.S8: "s8",
     wc.S16: "s16",
@@ -26,7 +26,7 @@ _PLAIN: Mapping[type, str] = {
 
 def type_text(ty: Any) -> str:
     """One type, `string` or `result<u64,string>`; resources are called `resource`."""
-    plain = _PLAIN.get(type(ty))
+    plain = _PLAIN.get(ty.__class__)
     if plain is not None:
         return plain
     match ty:

@@ -11,7 +11,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 _KEEP_SECONDS = 60 * 86_400
@@ -123,7 +123,7 @@ class PrivateFolder:
                     file.unlink()
 
     @contextlib.contextmanager
-    def locked(self, key: str, waiting: Callable[[], None]) -> Iterator[None]:
+    def locked(self, key: str, waiting: Callable[[], None]) -> Generator[None]:
         """Hold the lock of `key` between processes and threads. `waiting` is called once if somebody else has it.
 
         The system frees the lock of a process that dies. Where locks do not work (some network folders), or after a quarter of an
@@ -162,27 +162,26 @@ def _acquire(handle: int, waiting: Callable[[], None]) -> None:
             return
 
 
-if sys.platform == "win32":
-    import msvcrt
+def _try_lock(handle: int) -> None:
+    if sys.platform == "win32":
+        import msvcrt
 
-    def _try_lock(handle: int) -> None:
         msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
 
-    def _sync_folder(_path: Path) -> None:
-        return
-else:
-    import fcntl
-
-    def _try_lock(handle: int) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-    def _sync_folder(path: Path) -> None:
-        with contextlib.suppress(OSError):
-            handle = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+
+def _sync_folder(path: Path) -> None:
+    if sys.platform == "win32":
+        return
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _remove(file: Path) -> None:
