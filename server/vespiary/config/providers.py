@@ -87,4 +87,10 @@ class Providers:
                 hint="Set it where Vespiary is started; with an editor, that is the environment of the editor.",
                 code="config.no-key",
             )
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise ConfigError(
+                f"The environment variable {variable}, for the model {name!r}, holds something that cannot be a key.",
+                hint="A key has no blanks and no characters beside ASCII.",
+                code="config.no-key",
+            )
         return key

@@ -4,7 +4,8 @@ Knows how a call is made and how its connection fails. The wire format is in `op
 """
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
@@ -26,8 +27,17 @@ MAX_ERROR_BYTES = 64 * 1024
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 """No model says so much; a server that sends more is not one."""
 
-AFTER_END_S = 5.0
+AFTER_REASON_S = 5.0
 """How long the usage may lag behind the end of a reply, in seconds. Some servers leave the connection open and say nothing."""
+
+AFTER_DONE_S = 0.25
+"""How long the end of the body may lag behind `[DONE]`: only a body that was read to its end leaves a connection to use again."""
+
+REPHRASED = 2
+"""How often a request is worded anew for an endpoint that does not know one of its fields."""
+
+_EVENT_BEGINS = (b"d", b":", b"e", b"i", b"r")
+"""The first letters of what may begin an event stream: `data`, a comment, `event`, `id`, `retry`."""
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -56,25 +66,27 @@ class OpenAIProvider:
             import httpx2
 
             try:
-                while True:
+                for attempt in range(REPHRASED + 1):
                     body = encode(request, self._endpoint, self._sampling, self._dialect)
                     async with client.stream(
                         "POST", self._url, content=_dump(body), headers=self._headers()
                     ) as response:
                         if response.status_code == 200:
-                            async for item in _reply(response, request):
-                                yield item
+                            async with aclosing(_reply(response, request)) as items:
+                                async for item in items:
+                                    yield item
                             return
                         complaint = await _beginning(response)
-                    if response.status_code in (400, 422) and self._dialect.adapt(complaint.decode("utf-8", "replace")):
-                        continue
-                    raise status_error(response.status_code, response.headers, complaint, secret=self._endpoint.api_key)
+                    if attempt == REPHRASED or not self._rephrase(response.status_code, body, complaint):
+                        raise status_error(
+                            response.status_code, response.headers, complaint, secret=self._endpoint.api_key
+                        )
             except httpx2.TimeoutException as error:
                 raise self._timed_out(connecting=isinstance(error, httpx2.ConnectTimeout)) from None
             except httpx2.ConnectError as error:
                 raise self._unreachable(str(error)) from None
             except (httpx2.TransportError, httpx2.DecodingError, anyio.BrokenResourceError) as error:
-                raise _lost(str(error)) from None
+                raise self._lost(error) from None
             except EventTooLong:
                 raise not_a_reply("", b"an event without an end") from None
 
@@ -82,11 +94,19 @@ class OpenAIProvider:
         """Close all connections."""
         await self._connections.aclose()
 
+    def _lost(self, error: Exception) -> ProviderError:
+        why = str(error)
+        # A complaint about a header repeats the header.
+        return _lost("" if self._endpoint.api_key and self._endpoint.api_key in why else why)
+
     def _headers(self) -> dict[str, str]:
         headers = {"content-type": "application/json", "accept": "text/event-stream", "user-agent": "vespiary"}
         if self._endpoint.api_key:
             headers["authorization"] = f"Bearer {self._endpoint.api_key}"
         return headers
+
+    def _rephrase(self, status: int, body: dict[str, Any], complaint: bytes) -> bool:
+        return status in (400, 422) and self._dialect.adapt(body, complaint.decode("utf-8", "replace"))
 
     def _timed_out(self, *, connecting: bool) -> ProviderError:
         if connecting:
@@ -135,29 +155,33 @@ async def _beginning(response: "httpx2.Response") -> bytes:
     return bytes(found[:MAX_ERROR_BYTES])
 
 
-async def _reply(response: "httpx2.Response", request: ChatRequest) -> AsyncIterator[StreamItem]:
+async def _reply(response: "httpx2.Response", request: ChatRequest) -> AsyncGenerator[StreamItem]:
     """The items of a reply with status 200, whatever its content type claims it to be."""
     reader = ReplyReader(request.tools, turn=len(request.messages))
     events: _Events | None = None
     beginning = bytearray()
     total = 0
-    async for piece in _pieces(response, reader):
-        total += len(piece)
-        if total > MAX_REPLY_BYTES:
-            raise not_a_reply("", b"a reply without an end")
-        if events is not None:
-            more = piece
-        else:
-            beginning += piece
-            if not (bare := beginning.lstrip(b"\xef\xbb\xbf \t\r\n")):
-                continue
-            if bare[:1] not in b"d:eir":
-                continue
-            events, more = _Events(reader), bytes(beginning)
-        for item in _merged(events.feed(more)):
-            yield item
-        if events.done:
-            break
+
+    def patience() -> float | None:
+        if events is not None and events.done:
+            return AFTER_DONE_S
+        return AFTER_REASON_S if reader.ended else None
+
+    async with aclosing(_pieces(response, patience)) as pieces:
+        async for piece in pieces:
+            total += len(piece)
+            if total > MAX_REPLY_BYTES:
+                raise not_a_reply("", b"a reply without an end")
+            if events is not None:
+                more = piece
+            else:
+                beginning += piece
+                bare = beginning.lstrip(b"\xef\xbb\xbf \t\r\n")
+                if bytes(bare[:1]) not in _EVENT_BEGINS:
+                    continue
+                events, more = _Events(reader), bytes(beginning)
+            for item in _merged(events.feed(more)):
+                yield item
     if events is None:
         for item in _unstreamed(bytes(beginning), response.headers.get("content-type", ""), reader):
             yield item
@@ -166,27 +190,23 @@ async def _reply(response: "httpx2.Response", request: ChatRequest) -> AsyncIter
         yield item
 
 
-async def _pieces(response: "httpx2.Response", reader: ReplyReader) -> AsyncGenerator[bytes]:
-    """The bytes of a body as they come. Once the reply has ended, a failure or a long silence is only the end."""
+async def _pieces(response: "httpx2.Response", patience: Callable[[], float | None]) -> AsyncGenerator[bytes]:
+    """The bytes of a body as they come. Once there is a bound to the patience, a failure or a longer silence is only the end."""
     import httpx2
 
     pieces = response.aiter_bytes()
     while True:
+        piece: bytes | None = None
         try:
-            if not reader.ended:
-                piece = await anext(pieces)
-            else:
-                with anyio.move_on_after(AFTER_END_S) as scope:
-                    piece = await anext(pieces)
-                if scope.cancelled_caught:
-                    return
-        except StopAsyncIteration:
-            return
+            # No `yield` may stand within the scope.
+            with anyio.move_on_after(patience()):
+                piece = await anext(pieces, None)
         except httpx2.TransportError:
-            if reader.ended:
-                return
-            raise
-        yield piece  # pyright: ignore[reportPossiblyUnbound]
+            if patience() is None:
+                raise
+        if piece is None:
+            return
+        yield piece
 
 
 class _Events:
@@ -195,11 +215,15 @@ class _Events:
     def __init__(self, reader: ReplyReader) -> None:
         self._reader = reader
         self._parser = EventParser()
-        self._junk = b""
+        self._begins = b""
+        self._events = 0
         self.done = False
 
     def feed(self, piece: bytes) -> Iterator[StreamItem]:
         """The items that these bytes completed."""
+        if self.done:
+            return
+        self._begins = self._begins or piece[:200]
         yield from self._read(self._parser.feed(piece))
 
     def end(self) -> Iterator[StreamItem]:
@@ -207,8 +231,8 @@ class _Events:
         if not self.done:
             yield from self._read(self._parser.end())
         if not self.done and not self._reader.ended:
-            if self._junk and not self._reader.spoke:
-                raise not_a_reply("", self._junk)
+            if not self._events and self._begins:
+                raise not_a_reply("", self._begins)
             raise _lost("the reply has no end")
         if not self._reader.spoke:
             raise ProviderError("The model endpoint sent an empty reply.", code="provider.cut", retryable=True)
@@ -216,18 +240,20 @@ class _Events:
 
     def _read(self, events: Iterable[str]) -> Iterator[StreamItem]:
         for data in events:
+            if self.done:
+                return
             text = data.strip()
             if text == "[DONE]":
                 self.done = True
                 return
             if not text:
                 continue
+            self._events += 1
             try:
                 chunk: Any = json.loads(text)
             except (ValueError, RecursionError):
                 # One unreadable event would be a hole in the reply: arguments with a hole may still be valid JSON.
-                self._junk = self._junk or text[:80].encode()
-                raise not_a_reply("", self._junk) from None
+                raise not_a_reply("", text[:200].encode()) from None
             yield from self._reader.read(chunk)
 
 

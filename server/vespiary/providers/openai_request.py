@@ -37,18 +37,17 @@ class Dialect:
     max_tokens_field: str
     usage_in_stream: bool = True
 
-    def adapt(self, complaint: str) -> bool:
-        """Whether a complaint of the endpoint names something that can be said otherwise; the next request says it so."""
-        if self.usage_in_stream and ("stream_options" in complaint or "include_usage" in complaint):
+    def adapt(self, body: dict[str, Any], complaint: str) -> bool:
+        """Whether a complaint about `body` names something that can be said otherwise; the next request says it so."""
+        if "stream_options" in body and ("stream_options" in complaint or "include_usage" in complaint):
             self.usage_in_stream = False
             return True
-        other = _OTHER[self.max_tokens_field]
-        # Both names appear in "Unsupported parameter: 'max_tokens' ... Use 'max_completion_tokens' instead".
-        if self.max_tokens_field in complaint and (
-            other in complaint or "nsupported" in complaint or "nknown" in complaint
-        ):
-            self.max_tokens_field = other
-            return True
+        for field_name, other in _OTHER.items():
+            # Both names appear in "Unsupported parameter: 'max_tokens' ... Use 'max_completion_tokens' instead".
+            blamed = field_name in body and field_name in complaint
+            if blamed and (other in complaint or "nsupported" in complaint or "nknown" in complaint):
+                self.max_tokens_field = other
+                return True
         return False
 
 

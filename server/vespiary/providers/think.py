@@ -5,7 +5,7 @@ _CLOSE = "</think>"
 
 
 class ThinkSplitter:
-    """Feed it text in pieces; it gives pieces, and whether each is thinking. Only the two tags and the blanks around them are lost."""
+    """Feed it text in pieces; it gives pieces, and whether each is thinking. Only the tags and the blanks around them are lost."""
 
     def __init__(self) -> None:
         self._state = "start"
