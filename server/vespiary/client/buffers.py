@@ -60,7 +60,8 @@ def changed(text: str, edits: list[Json]) -> str:
         starts.append(starts[-1] + len(line))
 
     def offset(position: Json) -> int:
-        line, character = position["line"], position["character"]
+        line: int = position["line"]
+        character: int = position["character"]
         if line >= len(lines):
             return len(text)
         return starts[line] + min(character, len(lines[line].rstrip("\r\n")))

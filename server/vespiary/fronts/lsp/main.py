@@ -1,0 +1,62 @@
+"""`vespiary serve`: options, logging, and the server put together from the core, the session and the features.
+
+Nothing that the first answer does not need is imported here.
+"""
+
+import logging
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from vespiary import __version__
+from vespiary.fronts.lsp.options import HELP, Options, read_options
+from vespiary.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from vespiary.fronts.lsp.core import Server
+    from vespiary.fronts.lsp.session import OpenWorkspace
+
+USAGE = 2
+"""The exit code for arguments that cannot be meant."""
+
+
+def serve(argv: Sequence[str] = (), *, open_workspace: "OpenWorkspace | None" = None) -> int:
+    """Serve until the client ends; gives the exit code. `open_workspace` is for tests."""
+    try:
+        options = read_options(argv)
+    except UsageError as error:
+        sys.stderr.write(f"vespiary serve: {error}\n")
+        return USAGE
+    if options.help:
+        sys.stderr.write(HELP)
+        return 0
+    logging.basicConfig(
+        stream=sys.stderr, level=options.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    return _serve(options, open_workspace or _open_workspace)
+
+
+def _serve(options: Options, open_workspace: "OpenWorkspace") -> int:
+    from vespiary.fronts.lsp import core
+
+    def make_server() -> "Server":
+        from vespiary.fronts.lsp.features import Features
+        from vespiary.fronts.lsp.session import Session
+
+        server = core.Server("vespiary", __version__)
+        session = Session(server, open_workspace)
+        Features(session).register(server)
+        server.on_initialized(session.live)
+        server.on_shutdown(session.close)
+        return server
+
+    if options.tcp is not None:
+        host, port = options.tcp
+        return core.run_tcp(host, port, make_server, allow_remote=options.allow_remote)
+    return core.run_stdio(make_server)
+
+
+def _open_workspace(*args: Any, **kwargs: Any) -> Any:
+    from vespiary.app.workspace import Workspace
+
+    return Workspace.open(*args, **kwargs)
