@@ -96,7 +96,9 @@ class Framer:
         if length < 0:
             return self._broken("A header has no `Content-Length`.")
         if length > self._max_body:
-            return self._broken(f"A message of {length} bytes is longer than the {self._max_body} bytes that are allowed.")
+            return self._broken(
+                f"A message of {length} bytes is longer than the {self._max_body} bytes that are allowed."
+            )
         del self._buffer[: end + 4]
         self._need = length
         return None

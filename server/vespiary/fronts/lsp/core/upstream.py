@@ -13,6 +13,7 @@ LAZY = import_types()
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
+from pygls.feature_manager import is_thread_function
 from pygls.lsp.server import LanguageServer
 from pygls.progress import Progress
 from pygls.protocol import LanguageServerProtocol, default_converter, lsp_method
@@ -28,6 +29,7 @@ __all__ = [
     "TextDocument",
     "Workspace",
     "default_converter",
+    "is_thread_function",
     "lsp_method",
     "types",
 ]
