@@ -36,7 +36,7 @@ def refused(text: str) -> CapabilityError:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        return CapabilityError("request.refused", text)
+        return CapabilityError("request.refused", text[:1].upper() + text[1:])
     problem: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType]
     hint = problem.get("hint")
     return CapabilityError(
