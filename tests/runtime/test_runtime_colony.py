@@ -1,5 +1,7 @@
 """The colony: making agents, messages, ends."""
 
+from itertools import pairwise
+
 import anyio
 import pytest
 from ledger import requirement
@@ -108,7 +110,7 @@ async def test_a_conversation_goes_on_until_it_is_over_and_ids_tell_who_answered
         assert [envelope.type for envelope in sent] == ["go", "ping", "pong", "ping", "over"]
         assert (sent[0].sender, sent[0].scope) == (HOST_ACTOR, SYSTEM_SCOPE)
         assert sent[0].id.startswith("root:")
-        for before, after in zip(sent, sent[1:], strict=False):
+        for before, after in pairwise(sent):
             assert after.id.partition(":")[0] == before.id.partition(":")[2]
 
 

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -12,7 +12,7 @@ from support.guests import Scripted, ScriptedGuests
 from vespiary.model.agents import AgentSpec
 from vespiary.model.ids import ActorId, RunId, Scope
 from vespiary.model.messages import Envelope
-from vespiary.model.steps import ActorSpec, Caller, Log, StepFailure
+from vespiary.model.steps import ActorSpec, Caller, Log, StepFailure, StepInput, StepResult
 from vespiary.runtime.bounds import Bounds
 from vespiary.runtime.capability import Capability
 from vespiary.runtime.colony import Colony
@@ -114,16 +114,33 @@ class Desk:
                 await self._came.wait()
 
 
+class InlineShard:
+    """Runs guests on the event loop, without ever letting it go: fast, and hard on whoever should."""
+
+    def __init__(self, guests: ScriptedGuests) -> None:
+        self.guests = guests
+
+    async def run(self, batch: Sequence[StepInput]) -> Sequence[StepResult]:
+        return [self.guests.step(step) for step in batch]
+
+    def interrupt(self, actor: ActorId) -> None: ...
+
+    async def close(self) -> None:
+        self.guests.close()
+
+
 class Stage:
     """What a test of the colony holds in its hands."""
 
-    def __init__(self, behaviours: Mapping[str, type[Scripted]], shards: int) -> None:
+    def __init__(self, behaviours: Mapping[str, type[Scripted]], shards: int, inline: bool) -> None:
+        self._behaviours = behaviours
         self.ear = Ear()
         self.clock = StepClock()
         self.guests: list[ScriptedGuests] = []
-        self.shards: list[Shard] = [InProcessShard(self._make) for _ in range(shards)]
+        self.shards: list[Shard] = [
+            InlineShard(self._make()) if inline else InProcessShard(self._make) for _ in range(shards)
+        ]
         self.colony: Colony
-        self._behaviours = behaviours
 
     def _make(self) -> ScriptedGuests:
         made = ScriptedGuests(self._behaviours)
@@ -155,13 +172,14 @@ class _Staged(AbstractAsyncContextManager[Stage]):
 def staged(
     *behaviours: type[Scripted],
     shards: int = 1,
+    inline: bool = False,
     capabilities: Mapping[str, Capability] | None = None,
     bounds: Bounds | None = None,
     journal: Journal | None = None,
     seed: int = 7,
 ) -> AbstractAsyncContextManager[Stage]:
-    """A running colony. A behaviour is known by the name of its class."""
-    stage = Stage({behaviour.__name__: behaviour for behaviour in behaviours}, shards)
+    """A running colony. A behaviour is known by the name of its class. `inline`: without threads."""
+    stage = Stage({behaviour.__name__: behaviour for behaviour in behaviours}, shards, inline)
     colony = Colony(
         shards=stage.shards,
         capabilities=capabilities or {},

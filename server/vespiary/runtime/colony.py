@@ -144,7 +144,11 @@ class Colony:
         """End everything of a run. Returns within a second, even if guests loop."""
         cell = self._population.runs.get(run)
         if cell is not None:
-            await self._lifecycle.farewell(self._lifecycle.end_run(cell, "the run was cancelled"))
+            self._lifecycle.end_run(cell, "the run was cancelled")
+        # Also those of its agents that had ended before.
+        await self._lifecycle.farewell(
+            [actor for actor in self._population.actors.values() if actor.home.run.id == run]
+        )
 
     # Questions
 

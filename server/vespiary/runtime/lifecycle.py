@@ -60,9 +60,10 @@ class Lifecycle:
             self._exchange.host(cell.parent, AGENT_EXITED, {"scope": cell.scope, "name": cell.name, "reason": reason})
         return leaving
 
-    def end_run(self, run: RunCell, reason: str) -> list[ActorCell]:
+    def end_run(self, run: RunCell, reason: str) -> None:
         """End everything of a run."""
-        return [actor for root in run.roots for actor in self.end(root, reason)]
+        for root in run.roots:
+            self.end(root, reason)
 
     async def farewell(self, leaving: Iterable[ActorCell]) -> None:
         """Wait until the guests are gone, for as long as the bounds allow."""

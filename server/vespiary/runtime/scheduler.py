@@ -27,7 +27,7 @@ Settle = Callable[[Sequence[Settled]], Awaitable[None]]
 class Lane:
     """A shard and the actors that are ready for it, in the order in which they became so."""
 
-    __slots__ = ("_signal", "actors", "in_flight", "ready", "shard")
+    __slots__ = ("_pumps", "actors", "in_flight", "ready", "shard")
 
     def __init__(self, shard: Shard) -> None:
         self.shard = shard
@@ -36,21 +36,26 @@ class Lane:
         """Actors that live here, for placement."""
         self.in_flight = 0
         """Steps that the shard has."""
-        self._signal: anyio.Event | None = None
+        self._pumps: list[anyio.Event] = []
+        """Pumps that wait for work."""
 
     def push(self, cell: ActorCell) -> None:
         """Add an actor at the end."""
         cell.queued = True
         self.ready.append(cell)
-        if self._signal is not None:
-            self._signal.set()
-            self._signal = None
+        self.signal()
+
+    def signal(self) -> None:
+        """Let one pump go on, if one waits."""
+        if self._pumps:
+            self._pumps.pop().set()
 
     async def wait(self) -> None:
         """Until an actor is ready."""
         if not self.ready:
-            signal = self._signal = self._signal or anyio.Event()
-            await signal.wait()
+            woken = anyio.Event()
+            self._pumps.append(woken)
+            await woken.wait()
 
 
 class Scheduler:
@@ -116,6 +121,8 @@ class Scheduler:
             cells.append(cell)
             # 63 bits: what SQLite and msgpack keep as a plain integer.
             batch.append(StepInput(cell.id, cell.step, now, self._source.getrandbits(63), body))
+        if lane.ready:
+            lane.signal()
         return cells, batch
 
     async def _run(self, lane: Lane, batch: Sequence[StepInput]) -> Sequence[StepResult]:

@@ -68,18 +68,22 @@ class Settlement:
         self._observer = observer
         self._tasks = tasks
         self._bounds = bounds
-        self._last: anyio.Event | None = None
+        self._committed = 0
+        self._settled = 0
+        self._turns: dict[int, anyio.Event] = {}
+        """Batches that wait for those before them, by their number."""
         self._spent = 0
         self.busy_ns = 0
 
     async def __call__(self, batch: Sequence[Settled]) -> None:
         """Commit a batch and let it take effect. What its actors' scopes' end has overtaken is discarded."""
-        before, mine = self._last, anyio.Event()
-        self._last = mine
+        number = self._committed
+        self._committed += 1
         try:
             await self._commit(batch)
-            if before is not None:
-                await before.wait()
+            if self._settled != number:
+                turn = self._turns[number] = anyio.Event()
+                await turn.wait()
             for cell, step, result in batch:
                 try:
                     await self._settle(cell, step, result)
@@ -88,9 +92,9 @@ class Settlement:
                     self._lifecycle.end_run(cell.home.run, "something in Vespiary itself failed; its log says what")
                 self._scheduler.release(cell)
         finally:
-            mine.set()
-            if self._last is mine:
-                self._last = None
+            self._settled = number + 1
+            if (following := self._turns.pop(self._settled, None)) is not None:
+                following.set()
 
     async def _commit(self, batch: Sequence[Settled]) -> None:
         living = [(step, result) for cell, step, result in batch if not cell.leaving]
@@ -203,9 +207,9 @@ class Settlement:
         for output in outputs:
             if cell.leaving:
                 return
-            self._spent += 1
+            spent = 1
             if isinstance(output, Send):
-                self._spent += self._exchange.send(cell, output)
+                spent += self._exchange.send(cell, output)
                 if output.type == AGENT_EXIT and output.to in (None, cell.home.scope):
                     farewell = farewell or _reason(output.payload)
             elif isinstance(output, Request):
@@ -214,15 +218,17 @@ class Settlement:
                 self._requests.cancel(cell, output.id)
             else:
                 self._observer.log(cell.home.run.id, cell.id, output)
-            if self._spent >= self._bounds.turn:
-                await self._breathe()
+            await self._breathe(spent)
         if farewell is not None:
             self._lifecycle.end(cell.home, farewell)
-        self._spent += 1
+        await self._breathe(1)
 
-    async def _breathe(self) -> None:
-        self._spent = 0
-        await checkpoint()
+    async def _breathe(self, spent: int) -> None:
+        """Let the event loop do something else once enough took effect."""
+        self._spent += spent
+        if self._spent >= self._bounds.turn:
+            self._spent = 0
+            await checkpoint()
 
 
 def _reason(payload: str) -> str:
