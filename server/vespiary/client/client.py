@@ -104,6 +104,11 @@ class Client:
                     with anyio.CancelScope(shield=True):
                         await client._end()
                     tasks.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            # The block's own error, as the caller raised it.
+            if len(group.exceptions) == 1:
+                raise group.exceptions[0] from None
+            raise
         finally:
             with anyio.CancelScope(shield=True):
                 await process.aclose()

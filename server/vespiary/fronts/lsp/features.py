@@ -51,8 +51,15 @@ class Features:
         for command in protocol.COMMANDS:
             server.command(command.name)(_arguments(command, commands[command]))
         options = types.CodeActionOptions(code_action_kinds=list(actions.KINDS))
-        server.feature("textDocument/codeAction", options)(self.code_actions)
-        server.feature("textDocument/didSave")(self.did_save)
+
+        # pygls writes on the functions that it is given, which methods do not allow.
+        @server.feature("textDocument/codeAction", options)
+        async def code_actions(params: types.CodeActionParams) -> list[types.CodeAction | types.Command]:  # pyright: ignore[reportUnusedFunction]
+            return await self.code_actions(params)
+
+        @server.feature("textDocument/didSave")
+        def did_save(params: types.DidSaveTextDocumentParams) -> None:  # pyright: ignore[reportUnusedFunction]
+            self.did_save(params)
 
     # Methods and commands
 

@@ -33,7 +33,13 @@ def serve(argv: Sequence[str] = (), *, open_workspace: "OpenWorkspace | None" = 
     logging.basicConfig(
         stream=sys.stderr, level=options.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    return _serve(options, open_workspace or _open_workspace)
+    if options.log_level != "DEBUG":
+        logging.getLogger("pygls").setLevel(logging.WARNING)  # Its lines are about itself.
+    try:
+        return _serve(options, open_workspace or _open_workspace)
+    except (UsageError, OSError) as error:  # an address that may not be, or cannot be, listened on
+        sys.stderr.write(f"vespiary serve: {error}\n")
+        return USAGE if isinstance(error, UsageError) else 1
 
 
 def _serve(options: Options, open_workspace: "OpenWorkspace") -> int:
