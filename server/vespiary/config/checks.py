@@ -1,10 +1,11 @@
 """What must hold of a configuration beyond its types: names, references, keys that belong together.
 
-Total functions from values to problems; no IO. None of them repeats a value that might be a secret.
+Functions from values to problems; the only IO is whether a named file is there. None of them repeats a value that might be a secret.
 """
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -85,14 +86,19 @@ def _keys_at(table: tuple[str, ...]) -> list[str]:
             return list(GrantsConfig.model_fields)
 
 
-def of_file(file: FileConfig, report: Reporter, actors: Collection[str]) -> Iterator[ConfigProblem]:
+def is_path(actor: str) -> bool:
+    """Whether the entry is an actor's file rather than the name of one that comes with Vespiary."""
+    return actor.endswith((".py", ".wasm"))
+
+
+def of_file(file: FileConfig, report: Reporter, actors: Collection[str], root: Path) -> Iterator[ConfigProblem]:
     """What is wrong within one file, as far as it can be judged alone."""
     for name, model in file.models.items():
         yield from _name(("models", name), report)
         yield from _model(("models", name), model, report)
     for name, agent in file.agents.items():
         yield from _name(("agents", name), report)
-        yield from _agent(("agents", name), agent, report, actors)
+        yield from _agent(("agents", name), agent, report, actors, root)
 
 
 def _name(key: tuple[str, ...], report: Reporter) -> Iterator[ConfigProblem]:
@@ -145,11 +151,15 @@ def base_url_problem(url: str) -> str | None:
 
 
 def _agent(
-    key: tuple[str, ...], agent: AgentConfig, report: Reporter, actors: Collection[str]
+    key: tuple[str, ...], agent: AgentConfig, report: Reporter, actors: Collection[str], root: Path
 ) -> Iterator[ConfigProblem]:
     for actor in agent.actors:
-        if actor not in actors:
-            fix = did_you_mean(actor, actors) or f"There is: {', '.join(actors)}."
+        if is_path(actor):
+            if not (root / actor).is_file():
+                yield report.problem((*key, "actors"), f"there is no file {actor!r}.", "Correct the path.")
+        elif actor not in actors:
+            fix = did_you_mean(actor, actors)
+            fix = fix or f"There is: {', '.join(actors)}; or the path of a `.py` or `.wasm` file."
             yield report.problem((*key, "actors"), f"there is no actor called {actor!r}.", fix)
     if len(set(agent.actors)) != len(agent.actors):
         yield report.problem((*key, "actors"), "names an actor twice.", "Name each once.")

@@ -57,8 +57,8 @@ def load(
     """
     user_path = user_file_path() if isinstance(user_file, EllipsisType) else user_file
     problems: list[ConfigProblem] = []
-    user = _read(user_path, str(user_path), actors, problems) if user_path is not None else None
-    own = _read(root / FILE_NAME, FILE_NAME, actors, problems)
+    user = _read(user_path, str(user_path), root, actors, problems) if user_path is not None else None
+    own = _read(root / FILE_NAME, FILE_NAME, root, actors, problems)
     if problems:
         raise ConfigError.of(problems)
 
@@ -99,7 +99,7 @@ def _untrusted(problems: list[ConfigProblem]) -> ConfigError:
     )
 
 
-def _read(path: Path, shown: str, actors: Collection[str], problems: list[ConfigProblem]) -> _Loaded | None:
+def _read(path: Path, shown: str, root: Path, actors: Collection[str], problems: list[ConfigProblem]) -> _Loaded | None:
     """One file, if there is one. What is wrong with it is added to `problems`."""
     try:
         with path.open("rb") as file:
@@ -133,7 +133,7 @@ def _read(path: Path, shown: str, actors: Collection[str], problems: list[Config
         found = error.errors(include_url=False, include_input=False)
         problems += sorted((checks.of_shape(each, report) for each in found), key=lambda problem: problem.line or 0)
         return None
-    problems += checks.of_file(loaded, report, actors)
+    problems += checks.of_file(loaded, report, actors, root)
     return _Loaded(loaded, report, content)
 
 

@@ -76,6 +76,7 @@ class AgentConfig(_Table):
     """Further models that its actors may name."""
     prompt: str = CODER_PROMPT
     actors: _Names = Field(default=DEFAULT_ACTORS, min_length=1)
+    """Names of built-in actors, or paths of `.py` and `.wasm` files, relative to the workspace."""
     grants: GrantsConfig = GrantsConfig()
     max_rounds: int = Field(default=50, ge=1, le=1000)
     """Most model calls of one task."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from vespiary.config.checks import is_path
 from vespiary.config.models import AgentConfig, Config, FileConfig, ModelConfig
 from vespiary.model.grants import Grant, Grants
 
@@ -89,7 +90,7 @@ def powers(file: FileConfig, root: Path) -> Iterator[tuple[tuple[str, ...], str]
     for name, model in file.models.items():
         yield from _model_powers(name, model, root)
     for name, agent in file.agents.items():
-        yield from _agent_powers(name, agent)
+        yield from _agent_powers(name, agent, root)
 
 
 def _model_powers(name: str, model: ModelConfig, root: Path) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -102,7 +103,10 @@ def _model_powers(name: str, model: ModelConfig, root: Path) -> Iterator[tuple[t
         yield ("models", name, "script"), "reads a file outside of the workspace"
 
 
-def _agent_powers(name: str, agent: AgentConfig) -> Iterator[tuple[tuple[str, ...], str]]:
+def _agent_powers(name: str, agent: AgentConfig, root: Path) -> Iterator[tuple[tuple[str, ...], str]]:
+    place = root.resolve()
+    if any(is_path(actor) and not (place / actor).resolve().is_relative_to(place) for actor in agent.actors):
+        yield ("agents", name, "actors"), "runs an actor from outside of the workspace"
     wanted = agent.grants.value()
     for kind in ("read", "write", "command", "http", "agents"):
         grant: Grant = getattr(wanted, kind)

@@ -29,6 +29,9 @@ class Table:
         if name:
             self.where = f"{self.where} ({name})"
 
+    def __contains__(self, key: str) -> bool:
+        return self._raw.get(key) is not None
+
     def take(self, key: str) -> Any:
         """The value of a key, whatever its type; none when it is absent."""
         self._known.append(key)
