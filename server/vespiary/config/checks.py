@@ -1,6 +1,6 @@
 """What must hold of a configuration beyond its types: names, references, keys that belong together.
 
-Functions from values to problems; the only IO is whether a named file is there. None of them repeats a value that might be a secret.
+Functions from values to problems; the only IO is whether a named file is there. None repeats a value that might be a secret.
 """
 
 import re
