@@ -277,7 +277,7 @@ def _joined(said: list[str]) -> str:
 def _broken(reply: Completion) -> bool:
     """Whether the last call of a cut reply is only a part of one."""
     last = reply.tool_calls[-1].arguments
-    return not last.strip() or parse_arguments(last)[0] is None
+    return last.strip() in ("", "{}") or parse_arguments(last)[0] is None
 
 
 def _useless(reply: Completion, corrections: int) -> Failed:

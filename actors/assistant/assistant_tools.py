@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
 from assistant_history import Call
 from vespiary_sdk import log
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 
 
 class Offer:
@@ -39,8 +42,9 @@ class Offer:
                 parameters = json.loads(parameters)
             except ValueError:
                 parameters = None
-        if not isinstance(name, str) or not name or not isinstance(parameters, dict):
-            log.warn(f"A tool without a name or a schema is left out: {given!r:.200}")
+        if not isinstance(name, str) or not _NAME.match(name) or not isinstance(parameters, dict):
+            # The host would refuse every model call that offers it.
+            log.warn(f"A tool without a proper name or a schema is left out: {given!r:.200}")
         elif any(spec["name"] == name for spec in self.specs):
             log.warn(f"Two actors offer a tool called {name}; the first is taken.")
         else:

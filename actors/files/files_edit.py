@@ -86,10 +86,17 @@ def split_endings(text: str) -> tuple[str, list[str] | None]:
 
 
 def join_endings(normal: str, endings: list[str] | None) -> str:
-    """The inverse of `split_endings`."""
+    """The inverse of `split_endings`, also for a text that was edited meanwhile."""
     if endings is None:
         return normal
-    return "".join(chain.from_iterable(zip(normal.split("\n"), [*endings, ""], strict=True)))
+    lines = normal.split("\n")
+    if "\r" in endings:
+        # A lone `\r` that came to stand before a lone `\n` would make one ending of two.
+        endings = list(endings)
+        for at in range(len(endings) - 1):
+            if endings[at] == "\r" and endings[at + 1] == "\n" and not lines[at + 1]:
+                endings[at] = "\n"
+    return "".join(chain.from_iterable(zip(lines, [*endings, ""], strict=True)))
 
 
 def _apply(

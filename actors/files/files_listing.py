@@ -20,7 +20,7 @@ def render_entries(path: str, listing: Listing) -> str:
     """A path a line; folders end with `/`."""
     lines = [f"{entry.path}/" if entry.kind == "folder" else entry.path for entry in listing.entries]
     if not lines:
-        return f"Nothing found in {path}."
+        return f"Nothing found in `{path}`."
     return _bounded(lines, listing.truncated, "narrow it with path, glob or depth")
 
 

@@ -4,7 +4,6 @@ Knows nothing of models, and of the workspace only what the SDK offers. Changing
 """
 
 import asyncio
-import posixpath
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
@@ -12,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from files_listing import DEPTH, ENTRIES, MATCHES, render_entries, render_matches
 from files_view import view
-from vespiary_sdk import Actor, ActorError, ToolError, context, tool, workspace
+from vespiary_sdk import Actor, ActorError, ToolError, tool, workspace
 
 
 def _listing_title(path: str = ".", **_: object) -> str:
@@ -31,7 +30,6 @@ class Reader(Actor):
         self._seen: dict[str, str] = {}
         """The hash of each text that the model has seen last."""
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._backslashes = context.host().os == "windows"
 
     def snapshot(self) -> Any:
         """Which texts the model has seen."""
@@ -110,11 +108,11 @@ class Reader(Actor):
 
     def _path(self, path: str) -> str:
         """One spelling for each path. What leaves the workspace stays as it is, and the host refuses it."""
-        if self._backslashes:
-            path = path.replace("\\", "/")
         if not path.strip():
-            raise ToolError("The path is empty.")
-        return posixpath.normpath(path)
+            raise ToolError("The path is empty. Name a file relative to the project; `.` is the project itself.")
+        path = path.replace("\\", "/")
+        parts = [part for part in path.split("/") if part not in ("", ".")]
+        return ("/" if path.startswith("/") else "") + ("/".join(parts) or ".")
 
     @asynccontextmanager
     async def _alone(self, *paths: str) -> AsyncGenerator[None]:

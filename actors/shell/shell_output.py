@@ -42,5 +42,5 @@ def _streams(result: CommandResult) -> str:
 def _stream(name: str, text: str, truncated: bool) -> str:
     text = text.rstrip()
     if truncated:
-        text += f"\n[{name} was longer: {LIMIT:,} bytes of it are kept, its beginning and its end]"
+        text += f"\n[{name} was cut: {LIMIT:,} bytes of it are shown, its beginning and its end]"
     return text if text.strip() else ""

@@ -13,7 +13,8 @@ def command_line(command: str, args: list[str], os: str) -> str:
     if "\0" in command or any("\0" in arg for arg in args):
         raise ToolError("A command cannot hold a NUL character.")
     quote = _windows if os == "windows" else shlex.quote
-    return " ".join([command, *map(quote, args)])
+    # A line break at the end would make the arguments a command of their own.
+    return " ".join([command.rstrip("\r\n"), *map(quote, args)])
 
 
 def _windows(arg: str) -> str:
