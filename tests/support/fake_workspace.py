@@ -1,13 +1,14 @@
 """A workspace without WebAssembly or models: `Workspace` as a front sees it, with an agent that does what the prompt says.
 
 A prompt that is a JSON array is a program, a list of steps:
-`["say", TEXT]`, `["read", PATH]` (says the buffer's or file's text), `["replace", PATH, OLD, NEW]`, `["create", PATH, TEXT]`,
+`["say", TEXT]`, `["read", PATH]` (says the buffer's or file's text), `["replace", PATH, OLD, NEW]`, `["replace-all", PATH, OLD, NEW]`, `["create", PATH, TEXT]`,
 `["delete", PATH]`, `["rename", PATH, TO]` (each says what became of it), `["touch", PATH]` (tells tests that it got here),
 `["await", PATH]` (waits for that file), `["hang"]`, `["fail", MESSAGE]`. Any other prompt is answered with the task as JSON.
 """
 
 import json
 import random
+import re
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ import anyio.abc
 from vespiary.app.run import Listener, Run
 from vespiary.app.runs import Runs
 from vespiary.capabilities.ports import EditorPort
+from vespiary.changes.diff import apply_edits
 from vespiary.model.agents import AgentInfo
 from vespiary.model.edits import (
     ApplyState,
@@ -138,9 +140,11 @@ class FakeWorkspace:
             case "replace", (path, old, new):
                 text = self._text(path)
                 at = text.index(old)
-                after = text[:at] + new + text[at + len(old) :]
-                edit = TextEdit(at, at + len(old), new)
-                return await self._apply(run, ReplaceText(path, content_hash(text), (edit,), content_hash(after)))
+                return await self._replace(run, path, text, [TextEdit(at, at + len(old), new)])
+            case "replace-all", (path, old, new):
+                text = self._text(path)
+                found = re.finditer(re.escape(old), text)
+                return await self._replace(run, path, text, [TextEdit(*match.span(), new) for match in found])
             case "create", (path, text):
                 return await self._apply(run, CreateFile(path, text))
             case "delete", (path,):
@@ -150,6 +154,10 @@ class FakeWorkspace:
             case _:
                 raise AssertionError(verb)
         return None
+
+    async def _replace(self, run: Run, path: str, text: str, edits: list[TextEdit]) -> str:
+        after = content_hash(apply_edits(text, edits))
+        return await self._apply(run, ReplaceText(path, content_hash(text), tuple(edits), after))
 
     async def _apply(self, run: Run, change: FileChange) -> str:
         result = await self._editor.apply(change, f"{run.agent}: {change.path}")

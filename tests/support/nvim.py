@@ -38,7 +38,7 @@ def drive(scenario: str, root: Path, *, server: list[str] = FAKE_SERVER, env: di
     home.mkdir(exist_ok=True)
     places = {name: str(home) for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")}
     done = subprocess.run(
-        [nvim(), "--clean", "-n", "-l", str(PRELUDE)],
+        [nvim(), "--clean", "-n", "--headless", "-c", f"luafile {PRELUDE}"],
         cwd=root,
         env={**os.environ, "PYTHONPATH": _path(), **places, "DRIVE": json.dumps(settings), **(env or {})},
         stdin=subprocess.DEVNULL,

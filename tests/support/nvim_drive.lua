@@ -6,17 +6,19 @@ vespiary = v
 vim.o.hidden = true
 vim.o.undolevels = 1000
 
---- Waits until `check` gives something true and returns it; fails after `ms` milliseconds.
+--- Waits until `check` gives something true and returns it; fails after `ms` milliseconds. The editor's main loop runs meanwhile.
 function v.wait(what, check, ms)
-  local found
-  local ok = vim.wait(ms or 20000, function()
-    found = check()
-    return found
-  end, 5)
-  if not ok then
-    error('waited in vain for ' .. what .. '; events: ' .. vim.json.encode(v.events))
+  local here = assert(coroutine.running(), 'a scenario waits in its own coroutine')
+  local deadline = vim.uv.now() + (ms or 20000)
+  while true do
+    local found = check()
+    if found then return found end
+    if vim.uv.now() > deadline then
+      error('waited in vain for ' .. what .. '; events: ' .. vim.json.encode(v.events))
+    end
+    vim.defer_fn(function() coroutine.resume(here) end, 5)
+    coroutine.yield()
   end
-  return found
 end
 
 --- Edits a file of the workspace; the server is attached to it afterwards.
@@ -47,8 +49,12 @@ function v.text(buffer)
 end
 
 function v.request(method, params)
-  local answer = v.client:request_sync(method, params or vim.empty_dict(), 20000, 0)
-  assert(answer, 'no answer to ' .. method)
+  local answer
+  -- The buffer is named because Neovim sends the changes that it holds back for 0.15 seconds only for a named one.
+  v.client:request(method, params or vim.empty_dict(), function(err, result)
+    answer = { err = err, result = result }
+  end, vim.api.nvim_get_current_buf())
+  v.wait(method, function() return answer end)
   assert(not answer.err, vim.inspect(answer.err))
   return answer.result
 end
@@ -76,8 +82,13 @@ local function save(answer)
   file:close()
 end
 
-local ok, value = xpcall(assert(loadfile(settings.scenario)), debug.traceback)
-save(ok and { value = value == nil and vim.NIL or value } or { error = tostring(value) })
-for _, client in ipairs(vim.lsp.get_clients()) do client:stop() end
-vim.wait(3000, function() return #vim.lsp.get_clients() == 0 end, 5)
-os.exit(0)
+local function main()
+  local ok, value = xpcall(assert(loadfile(settings.scenario)), debug.traceback)
+  save(ok and { value = value == nil and vim.NIL or value } or { error = tostring(value) })
+  for _, client in ipairs(vim.lsp.get_clients()) do client:stop() end
+  pcall(v.wait, 'the end of the server', function() return #vim.lsp.get_clients() == 0 end, 3000)
+  vim.cmd.qall({ bang = true })
+end
+
+-- Not from within this script: the scenario is to meet the editor as it waits for keys.
+vim.defer_fn(coroutine.wrap(main), 0)

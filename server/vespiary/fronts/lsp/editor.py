@@ -64,9 +64,9 @@ class Disk(Protocol):
 
 
 class LspEditor:
-    """Implements `EditorPort`. `capabilities` is what the client said of itself, as plain data."""
+    """Implements `EditorPort`. `capabilities` is what the client said of itself, as plain data; `name` is its name."""
 
-    def __init__(self, client: Client, places: Places, disk: Disk, capabilities: Json) -> None:
+    def __init__(self, client: Client, places: Places, disk: Disk, capabilities: Json, name: str | None = None) -> None:
         self._client = client
         self._documents = client.documents
         self._places = places
@@ -74,8 +74,12 @@ class LspEditor:
         workspace = _object(capabilities, "workspace")
         edits = _object(workspace, "workspaceEdit")
         self._can_apply = workspace.get("applyEdit") is True
-        self._versioned = edits.get("documentChanges") is True
         self._operations: frozenset[str] = frozenset(edits.get("resourceOperations") or ())
+        # File operations exist only within `documentChanges`: who has them reads that, whether it says so or not (Neovim does not).
+        self._versioned = edits.get("documentChanges") is True or bool(self._operations)
+        # Neovim gives a document the version 0 until it changes, and takes an edit of version 0 for one of any version: it would
+        # apply it to whatever the person has typed since. Version 1 is older than every changed document and newer than that.
+        self._least_version = 1 if name == "Neovim" else 0
         self._by_path: dict[str, Document] = {}
         self._saved: dict[str, int] = {}
         self._locks: dict[str, tuple[anyio.Lock, int]] = {}
@@ -180,7 +184,7 @@ class LspEditor:
         edits = _wire_edits(LineIndex(text), change, document)
         edit: Json
         if self._versioned:
-            identifier = {"uri": document.uri, "version": document.version}
+            identifier = {"uri": document.uri, "version": max(document.version, self._least_version)}
             edit = {"documentChanges": [{"textDocument": identifier, "edits": edits}]}
         else:
             edit = {"changes": {document.uri: edits}}

@@ -156,7 +156,8 @@ class Session:
         from vespiary.fronts.lsp.tasks import TaskReader
 
         server = self.server
-        editor = LspEditor(server, places, DiskEditor(places.root), self.capability() or {})
+        client: dict[str, Any] = server.initialize_params.get("clientInfo") or {}
+        editor = LspEditor(server, places, DiskEditor(places.root), self.capability() or {}, client.get("name"))
         self.editor = editor
         self._reader = TaskReader(places, lambda path: _text(editor, path), server.encoding)
         return self._open_workspace(places.root, editor, trusted=self._trust())
