@@ -39,11 +39,11 @@ def _instant(nanoseconds: int) -> Record:
     return record
 
 
-def _random_bytes(box: Outbox, count: int) -> list[int]:
+def _random_bytes(box: Outbox, count: int) -> bytes:
     if count > MAX_RANDOM:
         # A WasmtimeError, and nothing else, may leave a host function: it becomes a trap of this one guest.
         raise WasmtimeError(f"{count} random bytes at once; {MAX_RANDOM} are the most")
-    return list(box.wasi_random().take(count))
+    return box.wasi_random().take(count)
 
 
 def _nothing(_box: Outbox) -> list[Any]:
