@@ -2,13 +2,13 @@
 
     python benchmarks/colony.py [--agents 200] [--latency-ms 50]
 
-The model server is a process of its own, so that its work is not counted. Reported: wall time, CPU time of the process, and private memory
-per agent, beside the time that an ideal client would need. The figures are of the machine that it runs on: compare them with one another.
+The model server is a process of its own, so that its work is not counted. Reported: wall time, CPU time of the process, and
+private memory per agent, beside the time that an ideal client would need. The figures are of the machine that it runs on: compare
+them with one another.
 """
 
 import argparse
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -44,11 +44,6 @@ def private_bytes() -> int:
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("Private_Dirty", "Private_Clean")))
 
 
-def cpu_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
 async def measure(root: Path, agents: int) -> tuple[float, float, int, list[float]]:
     from vespiary.app.disk import DiskEditor
     from vespiary.app.workspace import Workspace
@@ -58,7 +53,7 @@ async def measure(root: Path, agents: int) -> tuple[float, float, int, list[floa
     async with Workspace.open(root, DiskEditor(root)) as workspace:
         # One run first: what is loaded once is not a matter of how many agents there are.
         await workspace.runs.finished(workspace.runs.start(Task("Warm up")))
-        memory, cpu, wall = private_bytes(), cpu_seconds(), time.perf_counter()
+        memory, cpu, wall = private_bytes(), time.process_time(), time.perf_counter()
         runs = [workspace.runs.start(Task(f"Task {number}")) for number in range(agents)]
         done = anyio.Event()
 
@@ -73,7 +68,7 @@ async def measure(root: Path, agents: int) -> tuple[float, float, int, list[floa
             group.start_soon(watch)
             infos = [await workspace.runs.finished(run) for run in runs]
             done.set()
-        wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         wrong = [info for info in infos if info.outcome is not Outcome.DONE or info.usage.calls != 3]
         if wrong:
             raise SystemExit(f"{len(wrong)} of {agents} runs went wrong, for example {wrong[0]}")

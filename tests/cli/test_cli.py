@@ -84,17 +84,16 @@ def test_a_workspace_without_a_model_says_what_to_write(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="a console event cannot be sent to one process on Windows")
 def test_an_interrupt_cancels_the_run_and_exits_with_130(tmp_path: Path) -> None:
     root = project(tmp_path, {}, reply("Too late", turn=1, latency_ms=60_000))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "vespiary", "run", "--json", "Hello"], cwd=root, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
+    command = [sys.executable, "-m", "vespiary", "run", "--json", "Hello"]
     events: list[dict[str, object]] = []
-    for line in process.stdout:
-        events.append(json.loads(line))
-        if events[-1]["kind"] == "status" and events[-1]["state"] == "thinking":
-            process.send_signal(signal.SIGINT)
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            events.append(json.loads(line))
+            if events[-1]["kind"] == "status" and events[-1]["state"] == "thinking":
+                process.send_signal(signal.SIGINT)
 
-    assert process.wait(20) == 130
+    assert process.returncode == 130
     assert events[-1]["kind"] == "run.finished"
     assert events[-1]["outcome"] == "cancelled"
 

@@ -23,7 +23,7 @@ REPLIES = (
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=FRONTS.values(), ids=FRONTS.keys())
+@pytest.fixture(params=FRONTS.values(), ids=list(FRONTS))
 def front(request: pytest.FixtureRequest) -> Front:
     return request.param
 

@@ -38,16 +38,31 @@ class Stdio:
 
     async def run(self, root: Path, prompt: str, mode: str = "apply") -> Events:
         from vespiary.client import Client
+        from vespiary.model.runs import Mode
+        from vespiary.model.wire import event_to_wire
 
-        async with Client.start(root, trusted=True) as client:
-            return [event async for event in client.run(prompt, mode=mode)]
+        async with Client.launch(root, trusted=True) as client:
+            run = await client.start(prompt, mode=Mode(mode))
+            return json.loads(json.dumps([event_to_wire(event) async for event in run]))
 
 
 class Headless:
     """`vespiary run --json` as a process."""
 
     async def run(self, root: Path, prompt: str, mode: str = "apply") -> Events:
-        command = [sys.executable, "-m", "vespiary", "run", "--json", "--trust", "--mode", mode, "-C", str(root), prompt]
+        command = [
+            sys.executable,
+            "-m",
+            "vespiary",
+            "run",
+            "--json",
+            "--trust",
+            "--mode",
+            mode,
+            "-C",
+            str(root),
+            prompt,
+        ]
         done = await anyio.run_process(command, check=False, stdin=subprocess.DEVNULL)
         assert done.stdout, done.stderr.decode()
         return [json.loads(line) for line in done.stdout.splitlines()]

@@ -52,7 +52,7 @@ class Assembly:
 
     def warm(self) -> None:
         """Load the component that every Python actor runs in, compiling it if it must be. Blocks; raises `VespiaryError`."""
-        self._components.get("python")
+        self._components.load("python")
 
     def colony(self, observer: Observer) -> Colony:
         """A colony that is yet to be entered."""

@@ -7,44 +7,35 @@ class FileLedger:
     """Folds the changes of a run, in order, into their net effect."""
 
     def __init__(self) -> None:
-        self._by_path: dict[str, FileChanged] = {}
+        self._origins: dict[str, str | None] = {}
+        """Of each touched path: where its file was when the run began; none for a file that the run made."""
+        self._gone: set[str] = set()
+        """Paths whose file of the beginning was deleted."""
 
     def add(self, change: FileChanged) -> None:
         """Note a change that was applied."""
         match change.change:
             case ChangeKind.CREATED:
-                self._created(change.path)
+                self._origins[change.path] = None
             case ChangeKind.MODIFIED:
-                self._by_path.setdefault(change.path, change)
+                self._origins.setdefault(change.path, change.path)
             case ChangeKind.DELETED:
-                self._deleted(change.path)
+                origin = self._origins.pop(change.path, change.path)
+                if origin is not None:
+                    self._gone.add(origin)
             case ChangeKind.RENAMED:
-                self._renamed(change.was or change.path, change.path)
-
-    def _created(self, path: str) -> None:
-        # A file that was deleted before and is made anew is, in sum, a modified one.
-        known = self._by_path.get(path)
-        kind = ChangeKind.MODIFIED if known and known.change is ChangeKind.DELETED else ChangeKind.CREATED
-        self._by_path[path] = FileChanged(path, kind)
-
-    def _deleted(self, path: str) -> None:
-        known = self._by_path.pop(path, None)
-        if known is None or known.change is ChangeKind.MODIFIED:
-            self._by_path[path] = FileChanged(path, ChangeKind.DELETED)
-        elif known.change is ChangeKind.RENAMED and known.was:
-            self._by_path[known.was] = FileChanged(known.was, ChangeKind.DELETED)
-
-    def _renamed(self, old: str, new: str) -> None:
-        known = self._by_path.pop(old, None)
-        if known is not None and known.change is ChangeKind.CREATED:
-            self._created(new)
-            return
-        origin = known.was if known is not None and known.was else old
-        if origin == new:
-            self._by_path[new] = FileChanged(new, ChangeKind.MODIFIED)
-        else:
-            self._by_path[new] = FileChanged(new, ChangeKind.RENAMED, origin)
+                was = change.was or change.path
+                self._origins[change.path] = self._origins.pop(was, was)
 
     def changes(self) -> tuple[FileChanged, ...]:
         """The net changes, by path."""
-        return tuple(self._by_path[path] for path in sorted(self._by_path))
+        at_first = self._gone | {origin for origin in self._origins.values() if origin is not None}
+        net = [FileChanged(path, ChangeKind.DELETED) for path in self._gone - self._origins.keys()]
+        for path, origin in self._origins.items():
+            if origin is not None and origin != path:
+                net.append(FileChanged(path, ChangeKind.RENAMED, origin))
+            else:
+                # A new file where another one was is, to whoever looks at the folder, a modified one.
+                kind = ChangeKind.MODIFIED if path in at_first else ChangeKind.CREATED
+                net.append(FileChanged(path, kind))
+        return tuple(sorted(net, key=lambda change: change.path))

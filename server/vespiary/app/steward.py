@@ -36,7 +36,7 @@ class Steward:
         run = self._run(colony.run_of(scope))
         name = colony.agent_name(scope)
         _, agent = run.config.agent(name)
-        grants = agent.grants.values()
+        grants = agent.grants.value()
         above = colony.parent(scope)
         if above is not None:
             grants = narrowed(grants, self.policy(above).grants)

@@ -80,14 +80,20 @@ class Workspace:
         options = options or Options()
         if trusted is not None:
             options.trusted = trusted
+        failure: Exception | None = None
         async with anyio.create_task_group() as tasks:
             workspace = cls(root, editor, options, tasks)
             try:
                 yield workspace
+            except Exception as error:  # noqa: BLE001 - raised again below
+                # The block's own failure leaves as it is; the task group would wrap it.
+                failure = error
             finally:
                 with anyio.CancelScope(shield=True):
                     await workspace._close()
                 tasks.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
 
     def config(self) -> "Config":
         """The configuration as it is on disk now. Raises `ConfigError`."""

@@ -28,9 +28,9 @@ from vespiary.providers.base import (
 
 
 class LlmCapability:
-    """Model calls. `models` gives the provider of a name under `models` in the configuration."""
+    """Model calls. `models` gives the provider of a name under `models`, as the caller's run knows it."""
 
-    def __init__(self, run: RunPort, models: Callable[[str], Provider]) -> None:
+    def __init__(self, run: RunPort, models: Callable[[Caller, str], Provider]) -> None:
         self._run = run
         self._models = models
 
@@ -39,7 +39,7 @@ class LlmCapability:
         wanted, request = read_request(payload)
         name = _allowed(self._run.policy(caller.scope), wanted)
         reply = _Reply()
-        stream = cast("AsyncGenerator[StreamItem]", self._models(name).stream(request))
+        stream = cast("AsyncGenerator[StreamItem]", self._models(caller, name).stream(request))
         # Closing the stream, rather than leaving it to the garbage collector, ends the connection at once when this is cancelled.
         async with aclosing(stream):
             async for item in stream:

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.syntax import Syntax
 
-from vespiary.changes import unified
+from vespiary.changes.unified import unified
 from vespiary.fronts.cli.errors import DONE, FAILED, say
 from vespiary.fronts.cli.render import Renderer
 from vespiary.fronts.cli.run import run_to_end

@@ -78,10 +78,12 @@ class Renderer:
 
     def _content(self, content: str | None, style: str) -> None:
         lines = (content or "").rstrip().splitlines()
-        for line in lines[:CONTENT_LINES]:
-            self._line(f"    [{style}]{escape(line)}[/]")
         if len(lines) > CONTENT_LINES:
-            self._line(f"    [dim]… {len(lines) - CONTENT_LINES} more lines[/]")
+            # What a command says last is what it came to.
+            cut = len(lines) - CONTENT_LINES
+            lines = [lines[0], f"… {cut} lines …", *lines[cut + 1 :]]
+        for line in lines:
+            self._line(f"    [{style}]{escape(line)}[/]")
 
     def _edit(self, edit: EditEvent) -> None:
         path = f"{edit.path} → {edit.to}" if edit.to else edit.path
