@@ -3,7 +3,7 @@
 REQUIREMENTS: dict[str, str] = {
     "changes:diff-apply": "The edits between two texts turn the one into the other, exactly. [issue 2, point 7]",
     "changes:inverse": "The inverse of edits takes the new text back to the old one, exactly. [architecture, Changes]",
-    "changes:edit-shape": "Edits ascend, do not touch, change something, and split neither CRLF nor a surrogate pair. [model/edits.py]",
+    "changes:edit-shape": "Edits ascend, do not touch, and split neither CRLF nor a surrogate pair. [model/edits.py]",
     "changes:edit-small": "Edits cover only the characters that changed, so that cursors and undo stay local. [issue 2, point 7]",
     "changes:diff-bounded": "Comparing large and wholly different texts takes bounded time. [issue 2, point 4]",
     "changes:unified": "A unified diff is one that `git apply` takes, missing final newlines included. [issue 2, point 6]",

@@ -1,8 +1,10 @@
-"""The two ports of the capabilities, in memory: an editor with open documents over a folder, and a run that notes what it is told."""
+"""The two ports of the capabilities, in memory: an editor with open documents over a folder, and a run that takes notes."""
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from vespiary.app.disk import DiskEditor
 from vespiary.capabilities.ports import Buffer, Policy
@@ -22,6 +24,9 @@ from vespiary.model.grants import Grant, Grants
 from vespiary.model.ids import ActorId, RunId, Scope
 from vespiary.model.runs import FileChanged, Mode
 from vespiary.model.steps import Caller
+from vespiary.runtime.capability import Capability
+
+Ask = Callable[..., Awaitable[dict[str, Any]]]
 
 CALLER = Caller(RunId("abcdefghijkl"), Scope("a1B2c3"), "coder", ActorId("a1B2c3/files"), 1)
 
@@ -119,3 +124,18 @@ class MemoryRun:
 
     async def stop(self, caller: Caller, scope: Scope) -> None:
         self.stopped.append(scope)
+
+
+def asker(capability: Capability) -> Ask:
+    """`await ask(op="read", path="a")`: one request to a capability."""
+
+    async def ask(**request: Any) -> dict[str, Any]:
+        return json.loads(await capability(CALLER, json.dumps(request)))
+
+    return ask
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """The text of every file below a folder, by its path in it."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes().decode() for path in files}

@@ -8,7 +8,9 @@ import re
 from collections.abc import Collection, Mapping
 
 _PARTS = re.compile(r"KEY|TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|PRIVATE", re.IGNORECASE)
-_WORDS = re.compile(r"(?:^|_)(?:PASS|PAT|AUTH|COOKIE|DSN|JWT|OTP|[A-Z]+PASS)(?:_|$)", re.IGNORECASE)
+_WORDS = re.compile(
+    r"(?:^|_)(?:(?:DB|FTP|MAIL|RSYNC|SMTP|SSH|USER)?PASS|PAT|AUTH|COOKIE|DSN|JWT|OTP)(?:_|$)", re.IGNORECASE
+)
 _PASSWORD = re.compile(r"(?!PWD$|OLDPWD$).*PWD$", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"://[^/@\s:]*:[^/@\s]+@")
 _SHORTEST = 8

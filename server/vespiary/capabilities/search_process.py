@@ -23,12 +23,12 @@ _GRACE = 4.0
 """Seconds beyond the search's own time until the process is killed."""
 
 
-async def search_apart(wish: Search) -> dict[str, Any]:
-    """The result of a search as JSON data. Cancelling kills the process. Raises `RequestRefused`."""
+async def search_apart(wish: Search, grace: float = _GRACE) -> dict[str, Any]:
+    """The result of a search as JSON data, at the latest `grace` seconds after the search's own time. Cancelling kills the process. Raises `RequestRefused`."""
     request = json.dumps(asdict(wish)).encode()
     command = [sys.executable, "-I", "-c", _BOOT, json.dumps([entry for entry in sys.path if entry])]
     done = None
-    with anyio.move_on_after(wish.seconds + _GRACE):
+    with anyio.move_on_after(wish.seconds + grace):
         # run_process kills its child when it is cancelled.
         done = await anyio.run_process(command, input=request, check=False, stderr=subprocess.DEVNULL, cwd=wish.root)
     if done is None:
