@@ -1,6 +1,7 @@
 """What the built-in actors promise."""
 
 REQUIREMENTS: dict[str, str] = {
+    "actors:in-the-component": "The built-in actors work inside the generic component [issue 2.6]",
     "actors:answer": "A reply without tool calls ends the task as its answer [issue 2.6]",
     "actors:parallel-tools": "The tool calls of one reply run at the same time [issue 2.6]",
     "actors:call-order": "Tool results stand in the order of the calls, whichever comes first [issue 2.6]",
@@ -13,14 +14,14 @@ REQUIREMENTS: dict[str, str] = {
     "actors:prompt": "The system prompt is the configured one, or one for a coder, and then facts that never change [issue 2.6]",
     "actors:assistant-snapshot": "A conversation survives a restart of its actor [issue 2.3]",
     "actors:unknown-tool": "An unknown tool is answered to the model with the tools that there are [issue 2.6]",
-    "actors:invalid-arguments": "Arguments that are no JSON object are answered to the model; small slips are understood [issue 2.6]",
+    "actors:invalid-arguments": "Arguments that are no JSON object are answered to the model; slips are understood [issue 2.6]",
     "actors:call-ids": "Missing, doubled and malformed call ids are repaired, the same way every time [issue 2.6]",
     "actors:empty-reply": "An empty reply is corrected [issue 2.6]",
     "actors:corrections-bounded": "Corrections in a row are bounded, and the end says why [issue 2.6]",
     "actors:cut-reply": "A reply that was cut off at the length limit runs no half call and loses no text [issue 2.6]",
     "actors:filtered": "A reply that a content filter stopped is a clear failure [issue 2.6]",
     "actors:rounds": "The model calls of a task are bounded, with a clear end [issue 2.6]",
-    "actors:provider-failure": "A provider that fails ends the task with what was said so far and the provider's reason [issue 2.6]",
+    "actors:provider-failure": "A provider that fails ends the task with its reason and what was said so far [issue 2.6]",
     "actors:tool-timeout": "A tool that never answers is cancelled, and the model is told [issue 2.6]",
     "actors:tool-actor-breaks": "Calls of an actor that breaks are answered with an error; other calls go on [issue 2.4]",
     "actors:assistant-breaks": "A task whose assistant breaks fails instead of hanging [issue 2.4]",
