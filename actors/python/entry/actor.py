@@ -9,19 +9,22 @@ that gets out of here kills the actor.
 # pyright: reportUntypedBaseClass=false, reportUnknownArgumentType=false
 
 import gc
+import importlib.machinery
 import sys
 
 from componentize_py_types import Err  # type: ignore[import-not-found]
 from vespiary_preloaded import ACTORS  # type: ignore[import-not-found]
 from wit_world import exports  # type: ignore[import-not-found]
 
-from vespiary_component import chance, guards, library, loading, preload, streams
+from vespiary_component import chance, guards, library, loading, preload, streams, warm
 from vespiary_component.port import WitPort
 from vespiary_sdk._instance import Instance
 from vespiary_sdk.errors import ActorError
 
 library.import_all()
 preload.preload(ACTORS)
+warm.warm_up()
+_finders = [finder for finder in sys.meta_path if finder is not importlib.machinery.PathFinder]
 _port = WitPort()
 _random = chance.install(lambda: _port.random(32))
 _streams = streams.Streams(_port)
@@ -36,8 +39,8 @@ class Actor(exports.Actor):
 
     def __init__(self, scope: str, config: str) -> None:
         gc.enable()
-        sys.path.clear()
-        sys.path_importer_cache.clear()
+        # There are no folders any more. Clearing sys.path instead would free what all instances share: 2 MiB of copies.
+        sys.meta_path[:] = _finders
         _streams.install()
         _random.begin_step()
         self._instance = Instance(_port, lambda: loading.make(config))

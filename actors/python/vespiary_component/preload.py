@@ -3,8 +3,9 @@
 Their modules are put aside until one of them is chosen, so that no name of theirs stands in the way of an author's.
 """
 
+import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -18,7 +19,6 @@ from vespiary_sdk.errors import ActorError
 @dataclass(frozen=True, slots=True)
 class _Preloaded:
     cls: type[Actor]
-    files: dict[str, str]
     modules: dict[str, ModuleType]
     finder: bundle.BundleFinder
 
@@ -39,7 +39,24 @@ def preload(actors: Mapping[str, dict[str, str]]) -> None:
         assert isinstance(finder, bundle.BundleFinder)
         own = finder.top_level()
         modules = {key: sys.modules.pop(key) for key in set(sys.modules) - before if key.partition(".")[0] in own}
-        _actors[name] = _Preloaded(cls, files, modules, finder)
+        _actors[name] = _Preloaded(cls, modules, finder)
+
+
+def names() -> list[str]:
+    """The built-in actors."""
+    return list(_actors)
+
+
+@contextlib.contextmanager
+def borrowed(name: str) -> Generator[type[Actor]]:
+    """The class of a built-in actor with its modules importable, for the time of the context."""
+    cls = actor_class(name)
+    try:
+        yield cls
+    finally:
+        sys.meta_path.remove(_actors[name].finder)
+        for module in _actors[name].modules:
+            del sys.modules[module]
 
 
 def actor_class(name: str) -> type[Actor]:
@@ -50,6 +67,4 @@ def actor_class(name: str) -> type[Actor]:
         raise ActorError(f"There is no built-in actor {name!r}. There are: {known}.")
     sys.modules.update(actor.modules)
     sys.meta_path.insert(0, actor.finder)
-    for path, source in actor.files.items():
-        bundle.remember_source(path, source)
     return actor.cls

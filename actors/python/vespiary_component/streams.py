@@ -135,17 +135,16 @@ class Streams:
         self._out = LogStream(port, "info", "<stdout>")
         self._err = LogStream(port, "warn", "<stderr>")
         self._in = NoInput()
-        self._handler = LogHandler(port)
+        logging.lastResort = None
+        root = logging.getLogger()
+        root.handlers[:] = [LogHandler(port)]
+        root.setLevel(logging.DEBUG)
 
     def install(self) -> None:
-        """Redirect everything."""
+        """Redirect what Python prints."""
         sys.stdout = sys.__stdout__ = self._out  # pyright: ignore[reportAttributeAccessIssue]
         sys.stderr = sys.__stderr__ = self._err  # pyright: ignore[reportAttributeAccessIssue]
         sys.stdin = sys.__stdin__ = self._in  # pyright: ignore[reportAttributeAccessIssue]
-        logging.lastResort = None
-        root = logging.getLogger()
-        root.handlers[:] = [self._handler]
-        root.setLevel(logging.DEBUG)
 
     def finish(self) -> None:
         """The step is over: log what was begun."""
