@@ -4,6 +4,7 @@ import json
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 from ledger import requirement
 from support.colonies import RUN, Desk, agent, staged
 from support.guests import Scripted
@@ -232,3 +233,32 @@ async def test_a_timer_wakes_its_actor() -> None:
         await stage.ear.until(lambda: stage.colony.statistics().requests == 1)
         due.set()
         await stage.ear.until(lambda: stage.ear.lines()[-1] == "1 True {}")
+
+
+@requirement("runtime:request-cancel")
+async def test_stopping_waits_for_cancelled_requests_to_clean_up() -> None:
+    cleaned: list[str] = []
+
+    class Careful:
+        async def __call__(self, caller: Caller, payload: str) -> str:
+            begun.set()
+            try:
+                await anyio.sleep_forever()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    for _ in range(5):
+                        await checkpoint()
+                    cleaned.append(caller.scope)
+            return ""
+
+        def repeatable(self, payload: str) -> bool:
+            return False
+
+    for end in ("cancel", "stop"):
+        begun = anyio.Event()
+        async with staged(Asks, capabilities={"careful": Careful()}) as stage:
+            scope = await stage.colony.spawn(agent(Asks), run=RUN)
+            stage.colony.send(scope, "ask", ask("careful"))
+            await begun.wait()
+            await (stage.colony.cancel(RUN) if end == "cancel" else stage.colony.stop(scope, "enough"))
+            assert cleaned.pop() == scope

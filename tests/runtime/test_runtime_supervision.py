@@ -8,7 +8,7 @@ from support.colonies import RUN, Desk, agent, staged
 from support.guests import Dies, HandlerFailed, Scripted, hears
 from vespiary.model.ids import actor_id
 from vespiary.model.messages import Envelope, Extent
-from vespiary.model.steps import Answer, Deliver, FailureKind
+from vespiary.model.steps import Answer, Deliver, FailureKind, Tool
 from vespiary.runtime.bounds import Bounds
 from vespiary.runtime.colony import SpawnFailed
 
@@ -128,6 +128,35 @@ async def test_requests_of_a_dead_instance_are_cancelled_and_never_answered() ->
         desk.answer(1, "for the second instance")
         await stage.ear.until(lambda: "answered 1" in stage.ear.lines())
         assert stage.ear.lines().count("answered 1") == 1
+
+
+class Toolbox(Scripted):
+    """Forgets its tools when it dies."""
+
+    listens = ("vespiary.agent.ready", "vespiary.actor.failed", "poison", "what")
+    tools = (Tool("hammer", "Hits.", "{}"),)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: list[str] = []
+
+    def handle(self, envelope: Envelope) -> None:
+        if envelope.type == "poison":
+            raise Dies
+        if envelope.type == "vespiary.agent.ready":
+            self.known = [tool["name"] for tool in json.loads(envelope.payload)["tools"]]
+        self.log(f"{envelope.type.rpartition('.')[2]} {self.known}")
+
+
+@requirement("runtime:restart")
+async def test_an_actor_that_was_made_anew_hears_first_what_it_works_with_and_then_how_it_failed() -> None:
+    async with staged(Toolbox) as stage:
+        scope = await stage.colony.spawn(agent(Toolbox), run=RUN)
+        for what in ("poison", "what"):
+            stage.colony.send(scope, what, "1")
+        await stage.ear.until(lambda: len(stage.ear.logs) == 4)
+        assert stage.ear.lines() == ["ready ['hammer']", "ready ['hammer']", "what ['hammer']", "failed ['hammer']"]
+        assert len(stage.ear.said("vespiary.agent.ready")) == 1
 
 
 @requirement("runtime:restart-limit")

@@ -17,12 +17,14 @@ from vespiary.runtime.capability import Capability
 from vespiary.runtime.cells import ActorCell, RunCell
 from vespiary.runtime.clock import Clock
 from vespiary.runtime.deadletters import DeadLetter, DeadLetters
+from vespiary.runtime.effects import Effects
 from vespiary.runtime.exchange import Exchange
 from vespiary.runtime.journal import Journal, MemoryJournal
 from vespiary.runtime.lifecycle import Lifecycle
 from vespiary.runtime.mailbox import MemorySpill, Spill
 from vespiary.runtime.observer import Observer
 from vespiary.runtime.population import Population
+from vespiary.runtime.readiness import Readiness
 from vespiary.runtime.requests import Requests
 from vespiary.runtime.router import Router
 from vespiary.runtime.scheduler import Scheduler, Settled
@@ -68,17 +70,10 @@ class Colony:
             self._population, self._router, self._requests, self._scheduler, self._exchange, observer, bounds
         )
         self._supervisor = Supervisor(self._lifecycle, self._exchange, self._requests, observer, bounds)
+        effects = Effects(self._exchange, self._requests, self._lifecycle, observer, self._task_group, bounds)
+        readiness = Readiness(effects, self._exchange, self._router, self._scheduler)
         self._settlement = Settlement(
-            journal or MemoryJournal(),
-            self._lifecycle,
-            self._supervisor,
-            self._exchange,
-            self._requests,
-            self._router,
-            self._scheduler,
-            observer,
-            self._task_group,
-            bounds,
+            journal or MemoryJournal(), self._lifecycle, self._supervisor, effects, readiness, self._scheduler, bounds
         )
 
     async def __aenter__(self) -> "Colony":
@@ -138,17 +133,17 @@ class Colony:
         """End a scope and its children. All effects end at once; then waits, within the bounds, until their guests are gone."""
         cell = self._population.scopes.get(scope)
         if cell is not None:
-            await self._lifecycle.farewell(self._lifecycle.end(cell, reason))
+            await self._lifecycle.farewell(cell.run, self._lifecycle.end(cell, reason))
 
     async def cancel(self, run: RunId) -> None:
         """End everything of a run. Returns within a second, even if guests loop."""
         cell = self._population.runs.get(run)
         if cell is not None:
             self._lifecycle.end_run(cell, "the run was cancelled")
-        # Also those of its agents that had ended before.
-        await self._lifecycle.farewell(
-            [actor for actor in self._population.actors.values() if actor.home.run.id == run]
-        )
+        # Also for those of its agents that had ended before.
+        leaving = [actor for actor in self._population.actors.values() if actor.home.run.id == run]
+        if leaving:
+            await self._lifecycle.farewell(leaving[0].home.run, leaving)
 
     # Questions
 

@@ -57,12 +57,16 @@ class Exchange:
             self._overfull(run)
         return len(hearers)
 
-    def host(self, place: ScopeCell, message_type: str, payload: str | dict[str, Any]) -> None:
-        """Publish a message of the host."""
+    def letter(self, message_type: str, payload: str | dict[str, Any]) -> Envelope:
+        """A message of the host."""
         if isinstance(payload, dict):
             payload = to_json(payload)
         fresh = f"{self._source.getrandbits(48):012x}"
-        self.publish(place, Envelope(correlate(None, fresh), message_type, HOST_ACTOR, SYSTEM_SCOPE, payload))
+        return Envelope(correlate(None, fresh), message_type, HOST_ACTOR, SYSTEM_SCOPE, payload)
+
+    def host(self, place: ScopeCell, message_type: str, payload: str | dict[str, Any]) -> None:
+        """Publish a message of the host."""
+        self.publish(place, self.letter(message_type, payload))
 
     def send(self, cell: ActorCell, message: Send) -> int:
         """Publish an actor's message where it wants it. What cannot be published becomes a dead letter and a line in its log."""

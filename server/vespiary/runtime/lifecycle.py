@@ -65,9 +65,10 @@ class Lifecycle:
         for root in run.roots:
             self.end(root, reason)
 
-    async def farewell(self, leaving: Iterable[ActorCell]) -> None:
-        """Wait until the guests are gone, for as long as the bounds allow."""
+    async def farewell(self, run: RunCell, leaving: Iterable[ActorCell]) -> None:
+        """Wait until cancelled requests have cleaned up and the guests are gone, for as long as the bounds allow."""
         with anyio.move_on_after(self._bounds.farewell_seconds):
+            await self._requests.quiet(run)
             for cell in leaving:
                 if cell.gone is not None:
                     await cell.gone.wait()

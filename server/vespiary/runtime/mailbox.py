@@ -81,7 +81,7 @@ class MemorySpill:
 class Mailbox:
     """What waits for one actor."""
 
-    __slots__ = ("_account", "_answer_next", "_answers", "_bound", "_letters", "_owner", "_spill", "spilled")
+    __slots__ = ("_account", "_answer_next", "_answers", "_bound", "_held", "_letters", "_owner", "_spill", "spilled")
 
     def __init__(self, owner: ActorId, account: Account, spill: Spill, bound: int) -> None:
         self._owner = owner
@@ -91,6 +91,7 @@ class Mailbox:
         self._letters: deque[Envelope] = deque()
         self._answers: deque[Answer] = deque()
         self._answer_next = True
+        self._held = 0
         self.spilled = 0
         """Messages that are in the spill."""
 
@@ -104,7 +105,7 @@ class Mailbox:
 
     def put(self, envelope: Envelope) -> None:
         """Add a message behind all others. It is never dropped; the caller looks at the account afterwards."""
-        self._account.held += weigh(envelope)
+        self._charge(weigh(envelope))
         if self.spilled or len(self._letters) >= self._bound:
             self._spill.store(self._owner, envelope)
             self.spilled += 1
@@ -113,7 +114,7 @@ class Mailbox:
 
     def put_answer(self, answer: Answer) -> None:
         """Add an answer. A full mailbox does not hold it up."""
-        self._account.held += weigh(answer)
+        self._charge(weigh(answer))
         self._answers.append(answer)
 
     def take(self) -> Deliver | Answer | None:
@@ -121,13 +122,13 @@ class Mailbox:
         if self._answers and (self._answer_next or not self._letters):
             self._answer_next = False
             answer = self._answers.popleft()
-            self._account.held -= weigh(answer)
+            self._charge(-weigh(answer))
             return answer
         if not self._letters:
             return None
         self._answer_next = True
         envelope = self._letters.popleft()
-        self._account.held -= weigh(envelope)
+        self._charge(-weigh(envelope))
         if self.spilled and not self._letters:
             self._refill()
         return Deliver(envelope)
@@ -137,27 +138,27 @@ class Mailbox:
         for answer in self._answers:
             if answer.request == request:
                 self._answers.remove(answer)
-                self._account.held -= weigh(answer)
+                self._charge(-weigh(answer))
                 return True
         return False
 
     def drop_answers(self) -> None:
         """Drop all answers: the instance that asked is gone."""
         for answer in self._answers:
-            self._account.held -= weigh(answer)
+            self._charge(-weigh(answer))
         self._answers.clear()
 
     def clear(self) -> None:
         """Drop everything."""
-        self.drop_answers()
-        while self._letters:
-            for envelope in self._letters:
-                self._account.held -= weigh(envelope)
-            self._letters.clear()
-            if self.spilled:
-                self._refill()
+        self._charge(-self._held)
+        self._answers.clear()
+        self._letters.clear()
         self._spill.drop(self._owner)
         self.spilled = 0
+
+    def _charge(self, size: int) -> None:
+        self._held += size
+        self._account.held += size
 
     def _refill(self) -> None:
         back = self._spill.take(self._owner, self._bound)

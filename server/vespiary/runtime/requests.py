@@ -16,7 +16,7 @@ from vespiary.model.steps import Answer, Caller, Request
 from vespiary.model.wire import to_json
 from vespiary.runtime.bounds import Bounds
 from vespiary.runtime.capability import Capability
-from vespiary.runtime.cells import ActorCell
+from vespiary.runtime.cells import ActorCell, RunCell
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,9 @@ class Requests:
         self._bounds = bounds
         self._deliver = deliver
         self._open: dict[ActorCell, dict[int, _Open]] = {}
+        self._ending: dict[RunCell, set[_Open]] = {}
+        """Requests that were cancelled and whose tasks have not ended yet."""
+        self._quiet: dict[RunCell, anyio.Event] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._open.values()))
@@ -75,9 +78,26 @@ class Requests:
         for opened in self._open.pop(cell, {}).values():
             self._stop(opened)
 
+    async def quiet(self, run: RunCell) -> None:
+        """Until every cancelled request of a run has cleaned up after itself."""
+        while run in self._ending:
+            await self._quiet.setdefault(run, anyio.Event()).wait()
+
     def _stop(self, opened: _Open) -> None:
-        opened.cell.home.run.requests -= 1
+        run = opened.cell.home.run
+        run.requests -= 1
+        self._ending.setdefault(run, set()).add(opened)
         opened.scope.cancel()
+
+    def _ended(self, opened: _Open) -> None:
+        run = opened.cell.home.run
+        ending = self._ending.get(run)
+        if ending is not None and opened in ending:
+            ending.remove(opened)
+            if not ending:
+                del self._ending[run]
+                if (quiet := self._quiet.pop(run, None)) is not None:
+                    quiet.set()
 
     def _drop_if_empty(self, cell: ActorCell, mine: dict[int, _Open]) -> None:
         if not mine:
@@ -96,6 +116,12 @@ class Requests:
         return Problem("request.too_many", limit, "Wait for answers before asking for more.")
 
     async def _work(self, opened: _Open, capability: Capability, request: Request) -> None:
+        try:
+            await self._do(opened, capability, request)
+        finally:
+            self._ended(opened)
+
+    async def _do(self, opened: _Open, capability: Capability, request: Request) -> None:
         with opened.scope:
             if opened.scope.cancel_called:
                 return  # cancelled by the step that asked

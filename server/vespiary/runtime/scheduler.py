@@ -71,6 +71,7 @@ class Scheduler:
         self._source = source
         self._bounds = bounds
         self._settle = settle
+        self._now = 0
 
     def start(self, tasks: TaskGroup) -> None:
         """Start the pumps."""
@@ -109,7 +110,8 @@ class Scheduler:
     def _batch(self, lane: Lane) -> tuple[list[ActorCell], list[StepInput]]:
         cells: list[ActorCell] = []
         batch: list[StepInput] = []
-        now = self._clock.now()
+        # Guests see a time that never goes back, whatever is done to the host's clock.
+        now = self._now = max(self._now, self._clock.now())
         while lane.ready and len(batch) < self._bounds.batch:
             cell = lane.ready.popleft()
             cell.queued = False
