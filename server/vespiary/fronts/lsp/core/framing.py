@@ -90,8 +90,10 @@ class Framer:
             if self._strict and name not in _KNOWN:
                 return self._broken("A header has a field that does not belong to the protocol.")
             if name == b"content-length":
-                if length >= 0 or not field[2].isdigit() or len(field[2]) > 18:
-                    return self._broken("`Content-Length` must be one whole number.")
+                if length >= 0:
+                    return self._broken("A header has two `Content-Length`s.", skip=end + 4)
+                if not field[2].isdigit() or len(field[2]) > 18:
+                    return self._broken("`Content-Length` must be a whole number.")
                 length = int(field[2])
         if length < 0:
             return self._broken("A header has no `Content-Length`.")
@@ -103,12 +105,12 @@ class Framer:
         self._need = length
         return None
 
-    def _broken(self, message: str) -> FramingError:
+    def _broken(self, message: str, skip: int = 1) -> FramingError:
         if self._strict:
             self._dead = True
             self._buffer.clear()
             return FramingError(message, fatal=True)
-        del self._buffer[:1]  # The next header may begin anywhere after this one's first byte.
+        del self._buffer[:skip]  # Unless it is known better, the next header may begin anywhere after this one's first byte.
         self._lost = True
         return FramingError(message, fatal=False)
 

@@ -298,9 +298,11 @@ class Protocol(LanguageServerProtocol):
     async def _put_away(self) -> None:
         me = asyncio.current_task()
         self.life.shutting_down = me
-        for task in list(self.running.values()):
-            if task is not me:
-                task.cancel()
+        others = [task for task in self.running.values() if task is not me]
+        for task in others:
+            task.cancel()
+        if others:
+            await asyncio.wait(others, timeout=1.0)
         await self.host().put_away()
 
     @lsp_method(types.WORKSPACE_EXECUTE_COMMAND)
