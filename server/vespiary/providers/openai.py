@@ -252,6 +252,9 @@ class _Events:
             try:
                 chunk: Any = json.loads(text)
             except (ValueError, RecursionError):
+                if self._reader.ended:
+                    # Half an event, perhaps: the reply itself is there.
+                    return
                 # One unreadable event would be a hole in the reply: arguments with a hole may still be valid JSON.
                 raise not_a_reply("", text[:200].encode()) from None
             yield from self._reader.read(chunk)

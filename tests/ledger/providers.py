@@ -1,0 +1,25 @@
+"""Behaviours of the model providers, of the llm capability and of the http capability."""
+
+REQUIREMENTS: dict[str, str] = {
+    "providers:split-anywhere": "A stream gives the same reply however its bytes were cut. [issue 2, done: split chunks]",
+    "providers:tool-calls": "Tool calls split over many deltas, several at once, without index or id, come out whole. [issue 2, 5]",
+    "providers:reasoning": "Reasoning comes as reasoning, under either name or as a leading think tag. [issue 2, 5]",
+    "providers:usage": "Usage is counted where the endpoint tells it, and its lack is no failure. [issue 2, 5]",
+    "providers:text-calls": "Tool calls that a local model prints as text are calls, for offered names only. [issue 2, 5]",
+    "providers:text-kept": "Text that is no call passes through unchanged, however it was cut. [issue 2, 5]",
+    "providers:cancel": "A cancelled call closes its connection at once. [issue 2, 5 and done: disconnect]",
+    "providers:errors": "A failing, lying or silent endpoint is reported with the fix and without the key. [issue 2, done]",
+    "providers:retry": "What can help is tried again, with backoff, jitter, Retry-After and a bound. [issue 2, 5]",
+    "providers:cut": "A cut stream is never taken for a reply. [issue 2, done: a cut stream]",
+    "providers:concurrency": "No more calls are under way than the model allows, and connections are used again. [performance]",
+    "providers:local": "A local endpoint needs no key and none is sent. [issue 2, 5]",
+    "providers:scripted": "The scripted provider answers by what was asked or returned, the same every time. [issue 2, 5]",
+    "providers:script-errors": "A malformed script, or one without a fitting reply, says what to change. [issue 2, 5]",
+    "llm:answer": "A model call streams to the run's events and is answered with the whole message. [wit/llm.wit]",
+    "llm:refusals": "A malformed request and a model that the agent was not given are refused. [wit/llm.wit]",
+    "llm:retries": "A repeated call is told as a status, and its first half is dropped. [issue 2, 5]",
+    "http:grants": "Only granted hosts are reached, redirects included. [wit/http.wit]",
+    "http:addresses": "A granted name that leads to a private address is refused unless that address is granted. [fail closed]",
+    "http:bounds": "Size, time, redirects and attempts are bounded. [wit/http.wit]",
+    "http:answer": "Text comes as text, anything else as base64, and a cut body says so. [wit/http.wit]",
+}
