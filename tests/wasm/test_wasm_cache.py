@@ -141,7 +141,9 @@ def test_a_link_in_place_of_a_file_is_not_followed(tmp_path: Path, data: bytes, 
 
 @posix
 @requirement("wasm:cache-damage")
-def test_a_folder_that_others_could_write_is_emptied_and_closed(tmp_path: Path, data: bytes, compiles: Compiles) -> None:
+def test_a_folder_that_others_could_write_is_emptied_and_closed(
+    tmp_path: Path, data: bytes, compiles: Compiles
+) -> None:
     folder = tmp_path / "c"
     load(folder, data)
     folder.chmod(0o777)
@@ -288,9 +290,7 @@ def test_two_processes_with_a_cold_cache_compile_once_and_both_work(tmp_path: Pa
     component = tmp_path / "a.wat"
     component.write_bytes(data)
     command = [sys.executable, "-c", CHILD, str(tmp_path / "c"), str(component), str(tmp_path), *sys.path]
-    children = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
+    children = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     outs = [child.stdout for child in children]
     ins = [child.stdin for child in children]
     firsts = [out.readline().strip() for out in outs if out is not None]

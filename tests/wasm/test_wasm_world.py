@@ -105,7 +105,9 @@ def test_a_component_without_the_actor_interface_is_told_which(sandbox: Sandbox)
         ("a.wat", b"\xff\xfe(component)", "not a valid WebAssembly component"),
     ],
 )
-def test_files_that_are_no_components_are_said_to_be_so(sandbox: Sandbox, name: str, content: bytes, reason: str) -> None:
+def test_files_that_are_no_components_are_said_to_be_so(
+    sandbox: Sandbox, name: str, content: bytes, reason: str
+) -> None:
     path = sandbox.folder / name
     path.write_bytes(content)
     assert reason in rejected(sandbox.make(str(path)))
