@@ -40,5 +40,6 @@ REQUIREMENTS: dict[str, str] = {
     "runtime:one-thread": "The in-process shard has one thread, made on first use [ARCHITECTURE.md]",
     "runtime:interrupt": "A step can be interrupted, whether it runs or waits [issue 2, point 4]",
     "runtime:close": "Closing with work in flight leaves no task and no thread [issue 2, point 4]",
+    "runtime:nothing-is-left": "Of a run that has ended no guest, request, message or subscription is left [issue 2, point 4]",
     "runtime:statistics": "The colony counts what it holds and did [issue 2, point 4]",
 }

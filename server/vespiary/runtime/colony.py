@@ -109,7 +109,7 @@ class Colony:
         Raises `SpawnRefused` when the bounds forbid it, `SpawnFailed` when an actor cannot be made or the run ends meanwhile.
         """
         if self._closing or self._tasks is None:
-            raise SpawnRefused("The colony is closed.")
+            raise SpawnRefused("The colony is not running.")
         home = self._population.admit(agent, run, parent)
         barrier = home.barrier
         assert barrier is not None

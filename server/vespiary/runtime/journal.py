@@ -13,7 +13,11 @@ class Journal(Protocol):
     """Commits steps. A batch is committed as one."""
 
     async def commit(self, steps: Sequence[tuple[StepInput, StepResult]]) -> None:
-        """Make the steps durable. The caller lets their outputs take effect only after this returns."""
+        """Make the steps durable. The caller lets their outputs take effect only after this returns.
+
+        Called again while an earlier call waits, so that a journal can commit several batches as a group; commits keep the order
+        of the calls, and outputs take effect in it. What this raises ends the runs whose steps it was given.
+        """
         ...
 
 

@@ -19,7 +19,10 @@ class Observer(Protocol):
         ...
 
     def failed(self, run: RunId, actor: ActorId, failure: StepFailure, *, restarted: bool) -> None:
-        """A step failed. When the failure was fatal and the actor is not restarted, its agent ends."""
+        """A step failed. When the failure was fatal and the actor is not restarted, its agent ends.
+
+        After a failure that is not fatal the instance lives on, and `restarted` is false.
+        """
         ...
 
     def exited(self, run: RunId, scope: Scope, reason: str) -> None:

@@ -18,7 +18,10 @@ class Shard(Protocol):
         ...
 
     def interrupt(self, actor: ActorId) -> None:
-        """End the step that this actor is in, if any; its result says `cancelled`."""
+        """End the step that this actor is in, if any; its result says `cancelled`.
+
+        A step that waits in a batch is skipped in the same way, unless it is `Destroy`. The caller drops the actor afterwards.
+        """
         ...
 
     async def close(self) -> None:
