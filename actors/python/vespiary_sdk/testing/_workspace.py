@@ -35,7 +35,7 @@ class FakeWorkspace:
     def _check(self, path: str) -> None:
         if path.startswith(("/", "\\")) or ".." in path.split("/") or re.match(r"[A-Za-z]:", path):
             raise CapabilityError(
-                "workspace.outside", f"{path} is outside of the workspace.", "Use a path relative to it, without `..`."
+                "workspace.path", f"{path} is outside of the workspace.", "Use a path relative to it, without `..`."
             )
 
     def _text(self, path: str) -> str:
@@ -93,7 +93,7 @@ class FakeWorkspace:
         try:
             wanted = re.compile(pattern if request.get("regex") else re.escape(pattern), flags)
         except re.error as error:
-            raise CapabilityError("workspace.pattern", f"The pattern is not a regular expression: {error}.") from error
+            raise CapabilityError("workspace.request", f"The pattern is no regular expression: {error}.") from error
         root, limit, glob = str(request.get("path", ".")), request.get("limit", 200), request.get("glob")
         matches = [
             {"path": path, "line": number, "text": line}
