@@ -25,6 +25,11 @@ def run() -> MemoryRun:
 
 
 @pytest.fixture
-def ask(root: Path, editor: MemoryEditor, run: MemoryRun) -> Ask:
+def workspace(root: Path, editor: MemoryEditor, run: MemoryRun) -> WorkspaceCapability:
+    return WorkspaceCapability(root, editor, run)
+
+
+@pytest.fixture
+def ask(workspace: WorkspaceCapability) -> Ask:
     """`await ask(op="read", path="a")`: one request to the workspace capability."""
-    return asker(WorkspaceCapability(root, editor, run))
+    return asker(workspace)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from ledger import requirement
 from support.ports import CALLER, Ask, MemoryRun, asker
@@ -371,3 +372,24 @@ async def test_a_malformed_request_is_refused(command: Ask, request_: dict[str, 
 def test_a_command_is_never_repeated(root: Path, run: MemoryRun) -> None:
     assert not CommandCapability(root, run).repeatable("{}")
     assert CALLER.agent == "coder"
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@requirement("command:no-hang")
+@pytest.mark.skipif(sys.platform != "linux", reason="counts in /proc")
+async def test_no_file_descriptor_is_left_behind(command: Ask) -> None:
+    held = "import subprocess, sys\nchild = subprocess.Popen(['sleep', '20'], start_new_session=True)\nprint(child.pid)"
+    await python(command, "")
+    before = descriptors()
+    found = [int((await python(command, held))["stdout"]) for _ in range(2)]
+    await command(program="no-such-program-anywhere")
+    try:
+        with anyio.fail_after(5):
+            while descriptors() > before:
+                await anyio.lowlevel.checkpoint()  # a transport closes at a later turn of the loop
+    finally:
+        for pid in found:
+            os.kill(pid, 9)

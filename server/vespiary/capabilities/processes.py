@@ -2,8 +2,11 @@
 
 Knows processes and process groups of the three systems. Knows nothing of actors, grants or the workspace. A program gets no input
 and a group of its own; when it has ended, timed out or been cancelled, what is left of its group is ended too.
+
+Built on asyncio's transports, because anyio's processes have no way to let go of a pipe that somebody else still holds.
 """
 
+import asyncio
 import atexit
 import contextlib
 import os
@@ -13,10 +16,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import anyio
-from anyio.abc import ByteReceiveStream, Process
 
 from vespiary.capabilities.output import HeadTail
 
@@ -53,97 +55,115 @@ async def run_program(
     env: Mapping[str, str],
     timeout: float,
     cap: int,
+    feed: bytes | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Finished:
     """Run a program; a `str` is a line for the system's shell. `timeout` is in seconds, `cap` in bytes per stream.
 
-    Never raises for what the program does. When cancelled, the program's group is ended before the cancellation goes on.
+    `feed` is its input; without it there is none. Never raises for what the program does. When cancelled, the program's group is
+    ended before the cancellation goes on.
     """
     begun = clock()
+    watch = _Watch(cap)
     try:
-        process = await anyio.open_process(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=cwd,
-            env=env,
-            start_new_session=os.name != "nt",
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-            | getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
+        transport = await _start(watch, command, cwd=cwd, env=env, fed=feed is not None)
     except (OSError, ValueError) as error:
         return Finished("failed-to-start", reason=_why(error), duration_ms=_ms(clock() - begun))
-    _living.add(process.pid)
-    out, err = HeadTail(cap), HeadTail(cap)
-    timed_out = True
+    pid = transport.get_pid()
+    _living.add(pid)
     try:
-        async with anyio.create_task_group() as readers:
-            if process.stdout is not None:
-                readers.start_soon(_drain, process.stdout, out)
-            if process.stderr is not None:
-                readers.start_soon(_drain, process.stderr, err)
-            with anyio.move_on_after(timeout):
-                await process.wait()
-                timed_out = False
-            if timed_out:
-                await _end(process)
-            else:
-                _signal(process, kill=True)  # what it left behind in its group
-            readers.cancel_scope.deadline = anyio.current_time() + OUTPUT_GRACE
+        stdin = transport.get_pipe_transport(0)
+        if feed is not None and isinstance(stdin, asyncio.WriteTransport):
+            stdin.write(feed)
+            stdin.write_eof() if stdin.can_write_eof() else stdin.close()
+        with anyio.move_on_after(timeout) as waiting:
+            await watch.exited.wait()
+        if waiting.cancelled_caught:
+            await _end(pid, watch)
+        _signal(pid, watch, kill=True)  # what it left behind in its group
+        with anyio.move_on_after(OUTPUT_GRACE):
+            await watch.silent.wait()
     finally:
-        await _finish(process)
-    ended = _ended(process.returncode) if not timed_out else Finished("timed-out")
+        if not watch.exited.is_set():
+            await _end(pid, watch)
+        _signal(pid, watch, kill=True)
+        transport.close()
+        _living.discard(pid)
+    ended = Finished("timed-out") if waiting.cancelled_caught else _ended(transport.get_returncode())
     return Finished(
         status=ended.status,
-        stdout=out.text(),
-        stderr=err.text(),
-        stdout_truncated=out.truncated,
-        stderr_truncated=err.truncated,
+        stdout=watch.out.text(),
+        stderr=watch.err.text(),
+        stdout_truncated=watch.out.truncated,
+        stderr_truncated=watch.err.truncated,
         code=ended.code,
         signal=ended.signal,
         duration_ms=_ms(clock() - begun),
     )
 
 
-async def _drain(stream: ByteReceiveStream, into: HeadTail) -> None:
-    """Read to the end, for a writer must never block or find its pipe closed."""
-    with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
-        while True:
-            into.add(await stream.receive(65536))
+class _Watch(asyncio.SubprocessProtocol):
+    """Hears what a program says, as it says it: a writer never blocks and never finds its pipe closed."""
+
+    def __init__(self, cap: int) -> None:
+        self.out, self.err = HeadTail(cap), HeadTail(cap)
+        self.exited, self.silent = anyio.Event(), anyio.Event()
+        self._talking = {1, 2}
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        (self.out if fd == 1 else self.err).add(data)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        self._talking.discard(fd)
+        if not self._talking:
+            self.silent.set()
+
+    def process_exited(self) -> None:
+        self.exited.set()
 
 
-async def _finish(process: Process) -> None:
-    """End whatever still runs and let go of the process. Not interrupted by a cancellation, but bounded."""
-    with anyio.CancelScope(shield=True):
-        if process.returncode is None:
-            await _end(process)
-        for stream in (process.stdout, process.stderr):
-            if stream is not None:
-                with contextlib.suppress(anyio.get_cancelled_exc_class()):
-                    await stream.aclose()
-    _living.discard(process.pid)
+async def _start(
+    watch: _Watch, command: Sequence[str] | str, *, cwd: Path, env: Mapping[str, str], fed: bool
+) -> asyncio.SubprocessTransport:
+    options: dict[str, Any] = {
+        "stdin": subprocess.PIPE if fed else subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "cwd": cwd,
+        "env": env,
+        "start_new_session": os.name != "nt",
+        "creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+        | getattr(subprocess, "CREATE_NO_WINDOW", 0),
+    }
+    loop = asyncio.get_running_loop()
+    with anyio.CancelScope(shield=True):  # what has been started must be known, or nobody would end it
+        if isinstance(command, str):
+            transport, _ = await loop.subprocess_shell(lambda: watch, command, **options)
+        else:
+            transport, _ = await loop.subprocess_exec(lambda: watch, *command, **options)
+        return transport
+    raise AssertionError("a shielded scope that nobody cancels was left early")
 
 
-async def _end(process: Process) -> None:
-    """Ask the group to end, then end it."""
-    _signal(process, kill=False)
+async def _end(pid: int, watch: _Watch) -> None:
+    """Ask the group to end, then end it. Not interrupted by a cancellation, but bounded."""
+    _signal(pid, watch, kill=False)
     with anyio.move_on_after(TERM_GRACE, shield=True):
-        await process.wait()
-    _signal(process, kill=True)
+        await watch.exited.wait()
+    _signal(pid, watch, kill=True)
     with anyio.move_on_after(REAP_GRACE, shield=True):
-        await process.wait()
+        await watch.exited.wait()
 
 
-def _signal(process: Process, *, kill: bool) -> None:
+def _signal(pid: int, watch: _Watch, *, kill: bool) -> None:
     if os.name == "nt":
-        if process.returncode is None and kill:
-            _end_tree(process.pid)
+        if kill and not watch.exited.is_set():
+            _end_tree(pid)
         return
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL if kill else signal.SIGTERM)
+        os.killpg(pid, signal.SIGKILL if kill else signal.SIGTERM)
         if not kill:
-            os.killpg(process.pid, signal.SIGCONT)  # a stopped process acts on its signals only then
+            os.killpg(pid, signal.SIGCONT)  # a stopped process acts on its signals only then
 
 
 def _end_tree(pid: int) -> None:

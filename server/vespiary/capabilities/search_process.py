@@ -5,39 +5,47 @@ stopped. It is started isolated (`-I`): neither the current folder nor the envir
 """
 
 import json
-import subprocess
+import logging
+import os
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-import anyio
-
+from vespiary.capabilities.processes import run_program
 from vespiary.capabilities.search import Search
 from vespiary.model.errors import RequestRefused
+
+log = logging.getLogger(__name__)
 
 _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from vespiary.capabilities.search_worker import main; main()"
 )
+_MOST_ANSWER = 64_000_000
+"""Bytes of an answer, which the limit of matches and the length of a line keep far below this."""
 _GRACE = 4.0
 """Seconds beyond the search's own time until the process is killed."""
 
 
 async def search_apart(wish: Search, grace: float = _GRACE) -> dict[str, Any]:
-    """The result of a search as JSON data, at the latest `grace` seconds after the search's own time. Cancelling kills the process. Raises `RequestRefused`."""
+    """The result of a search as JSON data, at the latest `grace` seconds after the search's own time.
+
+    Cancelling kills the process. Raises `RequestRefused`.
+    """
     request = json.dumps(asdict(wish)).encode()
     command = [sys.executable, "-I", "-c", _BOOT, json.dumps([entry for entry in sys.path if entry])]
-    done = None
-    with anyio.move_on_after(wish.seconds + grace):
-        # run_process kills its child when it is cancelled.
-        done = await anyio.run_process(command, input=request, check=False, stderr=subprocess.DEVNULL, cwd=wish.root)
-    if done is None:
+    done = await run_program(
+        command, cwd=Path(wish.root), env=os.environ, timeout=wish.seconds + grace, cap=_MOST_ANSWER, feed=request
+    )
+    if done.status == "timed-out":
         raise RequestRefused(
             f"The regular expression took longer than {wish.seconds:g} seconds.",
             code="workspace.search",
             hint="Use a simpler one without nested repetitions, or search for plain text.",
         )
-    if done.returncode != 0:
+    if done.code != 0 or done.stdout_truncated:
+        log.error("The search process ended with %s: %s", done.code, done.stderr)
         raise RequestRefused("The search failed.", code="workspace.search")
     answer: dict[str, Any] = json.loads(done.stdout)
     if "error" in answer:
