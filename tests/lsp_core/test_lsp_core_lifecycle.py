@@ -11,7 +11,12 @@ import pytest
 from ledger import requirement
 from support.lsp_core_client import SERVER, TIMEOUT, ServerProcess, framed
 
-INITIALIZE = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"processId": None, "rootUri": None, "capabilities": {}}}
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {"processId": None, "rootUri": None, "capabilities": {}},
+}
 SHUTDOWN = {"jsonrpc": "2.0", "id": 2, "method": "shutdown"}
 EXIT = {"jsonrpc": "2.0", "method": "exit"}
 
@@ -64,7 +69,9 @@ def test_nothing_but_initialize_is_served_first() -> None:
     with ServerProcess() as server:
         assert server.call("t/echo")["error"]["code"] == -32002
         assert server.call("shutdown")["error"]["code"] == -32002
-        server.notify("textDocument/didOpen", {"textDocument": {"uri": "u", "text": "", "version": 1, "languageId": ""}})
+        server.notify(
+            "textDocument/didOpen", {"textDocument": {"uri": "u", "text": "", "version": 1, "languageId": ""}}
+        )
         server.initialize()
         assert server.result("t/text", {"uri": "u"}) is None
         assert server.call("initialize", {"processId": None, "capabilities": {}})["error"]["code"] == -32600
@@ -153,7 +160,9 @@ def test_closing_the_input_ends_the_server() -> None:
 @requirement("lsp-core:dead-client")
 def test_closing_the_output_ends_the_server() -> None:
     source, target = os.pipe()
-    process = subprocess.Popen([sys.executable, str(SERVER)], stdin=subprocess.PIPE, stdout=target, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, str(SERVER)], stdin=subprocess.PIPE, stdout=target, stderr=subprocess.DEVNULL
+    )
     os.close(target)
     assert process.stdin
     process.stdin.write(framed(INITIALIZE))
@@ -188,7 +197,9 @@ def test_what_is_printed_goes_to_stderr_and_children_cannot_read_the_protocol() 
 @pytest.mark.skipif(sys.platform == "win32", reason="non-blocking descriptors are a POSIX matter")
 def test_a_shared_stderr_stays_blocking() -> None:
     source, target = os.pipe()
-    with subprocess.Popen([sys.executable, str(SERVER)], stdin=subprocess.PIPE, stdout=target, stderr=target) as process:
+    with subprocess.Popen(
+        [sys.executable, str(SERVER)], stdin=subprocess.PIPE, stdout=target, stderr=target
+    ) as process:
         assert process.stdin
         process.stdin.write(framed(INITIALIZE))
         process.stdin.flush()

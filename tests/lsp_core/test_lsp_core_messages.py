@@ -158,14 +158,18 @@ def test_a_request_cancelled_before_it_began_is_answered_once(server: ServerProc
 
 
 def test_an_id_in_use_is_refused_and_the_first_request_lives_on(server: ServerProcess) -> None:
-    server.send({"jsonrpc": "2.0", "id": "twice", "method": "t/wait"}, {"jsonrpc": "2.0", "id": "twice", "method": "t/wait"})
+    server.send(
+        {"jsonrpc": "2.0", "id": "twice", "method": "t/wait"}, {"jsonrpc": "2.0", "id": "twice", "method": "t/wait"}
+    )
     assert server.answer("twice")["error"]["code"] == -32600
     server.notify("$/cancelRequest", {"id": "twice"})
     assert server.answer("twice")["error"]["code"] == -32800
 
 
 def test_the_id_1_is_not_the_id_text_1(server: ServerProcess) -> None:
-    server.send({"jsonrpc": "2.0", "id": "1000", "method": "t/wait"}, {"jsonrpc": "2.0", "id": 1000, "method": "t/echo"})
+    server.send(
+        {"jsonrpc": "2.0", "id": "1000", "method": "t/wait"}, {"jsonrpc": "2.0", "id": 1000, "method": "t/echo"}
+    )
     assert server.answer(1000)["result"] == {}
     server.notify("$/cancelRequest", {"id": "1000"})
     assert server.answer("1000")["error"]["code"] == -32800

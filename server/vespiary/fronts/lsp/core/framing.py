@@ -110,7 +110,9 @@ class Framer:
             self._dead = True
             self._buffer.clear()
             return FramingError(message, fatal=True)
-        del self._buffer[:skip]  # Unless it is known better, the next header may begin anywhere after this one's first byte.
+        del self._buffer[
+            :skip
+        ]  # Unless it is known better, the next header may begin anywhere after this one's first byte.
         self._lost = True
         return FramingError(message, fatal=False)
 

@@ -59,8 +59,8 @@ def import_types(*, lazily: bool = True) -> bool:
             _import_lazily()
         except Exception:  # noqa: BLE001 - whatever is wrong with the shortcut, the long way is right
             _pending.clear()
-            for name in (_TYPES, _HOOKS):
-                sys.modules.pop(name, None)
+            for name in [name for name in sys.modules if name.partition(".")[0] == "lsprotocol"]:
+                del sys.modules[name]
         else:
             return True
     importlib.import_module(_TYPES)

@@ -33,6 +33,11 @@ logger = logging.getLogger("vespiary.lsp")
 MsgId = int | str
 
 
+def cancel_soon(task: "asyncio.Task[None]") -> None:
+    """Cancel a task once it has begun: one that never begins runs none of its code, its `finally` neither."""
+    asyncio.get_running_loop().call_soon(task.cancel)
+
+
 class Protocol(LanguageServerProtocol):
     """One connection's messages. Everything runs on the loop's thread, except `notify` and `send_request`."""
 
@@ -113,6 +118,8 @@ class Protocol(LanguageServerProtocol):
             return
         task = asyncio.get_running_loop().create_task(self._answer(msg_id, method, outcome))
         self.running[msg_id] = task
+        if method == types.SHUTDOWN:
+            self.life.shutting_down = task
         task.add_done_callback(partial(self._settled, msg_id, method, outcome))
 
     async def _answer(self, msg_id: MsgId, method: str, outcome: Any) -> None:
@@ -171,7 +178,7 @@ class Protocol(LanguageServerProtocol):
         msg_id = cast("dict[str, Any]", params).get("id") if isinstance(params, dict) else None
         task = self.running.get(msg_id) if isinstance(msg_id, int | str) else None
         if task is not None:
-            task.cancel()
+            cancel_soon(task)
 
     def _start(self, method: str, params: Any) -> tuple[bool, Any]:
         handler = self.methods.get(method)
@@ -296,11 +303,9 @@ class Protocol(LanguageServerProtocol):
         yield self._put_away, (), None
 
     async def _put_away(self) -> None:
-        me = asyncio.current_task()
-        self.life.shutting_down = me
-        others = [task for task in self.running.values() if task is not me]
+        others = [task for task in self.running.values() if task is not self.life.shutting_down]
         for task in others:
-            task.cancel()
+            cancel_soon(task)
         if others:
             await asyncio.wait(others, timeout=1.0)
         await self.host().put_away()

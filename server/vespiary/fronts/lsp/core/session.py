@@ -11,6 +11,7 @@ import anyio
 
 from vespiary.fronts.lsp.core.errors import ClientGone
 from vespiary.fronts.lsp.core.framing import Framer, FramingError
+from vespiary.fronts.lsp.core.protocol import cancel_soon
 from vespiary.fronts.lsp.core.server import Server
 from vespiary.fronts.lsp.core.writing import Sink, Writer
 
@@ -64,7 +65,7 @@ class Session:
         protocol = self.server.protocol
         running = list(protocol.running.values())
         for task in running:
-            task.cancel()
+            cancel_soon(task)
         protocol.outgoing.close()
         if running:
             await asyncio.wait(running, timeout=2.0)

@@ -40,15 +40,16 @@ async def serve_tcp(
             f"{host or 'every interface'} can be reached from other machines, and whoever connects may run agents here.",
             hint="Use 127.0.0.1, or allow remote clients explicitly.",
         )
+    try:
+        bound = socket.create_server(address, family=family)
+    except OSError as error:
+        raise UsageError(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from error
     async with anyio.create_task_group() as tasks:
 
         def connected() -> asyncio.Protocol:
             return _Connection(lambda connection: tasks.start_soon(_serve, make_server, connection))
 
-        try:
-            listener = await loop.create_server(connected, address[0], port, family=family)
-        except OSError as error:
-            raise UsageError(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from error
+        listener = await loop.create_server(connected, sock=bound)
         try:
             if ready is not None:
                 name = listener.sockets[0].getsockname()
