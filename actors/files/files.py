@@ -14,6 +14,8 @@ from vespiary_sdk.workspace import TextFile
 
 _DIFF = 16_000
 """Characters of a diff that are shown."""
+_WIDE = 4 * 1024 * 1024
+"""Bytes of a text beyond ASCII that can still be edited: Python may hold it in four bytes a character, several times over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,10 @@ class Files(Reader):
                 raise ToolError(f"Read {path} before you edit it. Nothing was changed.")
             if seen != file.hash:
                 raise ToolError(_stale(path, file.text, edits))
+            if file.size > _WIDE and not file.text.isascii():
+                raise ToolError(
+                    f"{path} has {file.size:,} bytes, too many to edit with this tool. Use a command. Nothing was changed."
+                )
             after = apply_edits(file.text, edits)
             try:
                 change = await workspace.write(path, file.hash, after)

@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Protocol
 
 from files_nearest import explain_missing
+from files_view import FILE_LIMIT
 from vespiary_sdk import ToolError
 
 _ENDING = re.compile(r"\r\n|\r|\n")
@@ -75,20 +76,26 @@ def fit(text: str, edits: Sequence[EditLike]) -> str:
 
 def plain(text: str) -> str:
     """The text with every line ending a plain newline."""
-    return _ENDING.sub("\n", text) if "\r" in text else text
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def split_endings(text: str) -> tuple[str, list[str] | None]:
     """The text with plain newlines, and the endings that stood there; none when all were plain."""
     if "\r" not in text:
         return text, None
-    return plain(text), _ENDING.findall(text)
+    normal = plain(text)
+    pairs = text.count("\r\n")
+    if pairs == normal.count("\n"):  # by far the most frequent case, and findall is slow
+        return normal, ["\r\n"] * pairs
+    return normal, _ENDING.findall(text)
 
 
 def join_endings(normal: str, endings: list[str] | None) -> str:
     """The inverse of `split_endings`, also for a text that was edited meanwhile."""
     if endings is None:
         return normal
+    if endings.count("\r\n") == len(endings):
+        return normal.replace("\n", "\r\n")
     lines = normal.split("\n")
     if "\r" in endings:
         # A lone `\r` that came to stand before a lone `\n` would make one ending of two.
@@ -113,6 +120,8 @@ def _apply(
         raise ToolError(explain_missing(normal, old))
     if len(places) > 1 and not everywhere:
         raise ToolError(_ambiguous(normal, places))
+    if everywhere and len(normal) + normal.count(old) * (len(new) - len(old)) > FILE_LIMIT:
+        raise ToolError(f"The file would become larger than {FILE_LIMIT:,} bytes.")
     if endings is None:
         return normal.replace(old, new) if everywhere else normal.replace(old, new, 1), None
     return _replace_keeping(normal, endings, old, new, None if everywhere else 1)

@@ -3,6 +3,7 @@
 Pure. Bounded in work and in words, however large the file and whatever the model wrote.
 """
 
+import heapq
 import re
 from difflib import SequenceMatcher
 
@@ -15,7 +16,13 @@ _WIDTH = 200
 _SCANNED = 50_000
 """Lines of the file that are looked at."""
 _COMPARED = 1_500
-"""Lines that are compared character by character."""
+"""Lines whose characters are counted, which is quick."""
+_MEASURED = 40
+"""Lines that are compared in full, which is slow: those that promise most."""
+_LONG = 2_000
+"""Characters of a line that are compared without its white space."""
+_ALIGNED = 200
+"""Lines of the wanted text that are looked for with other white space."""
 _SIMILAR = 0.6
 
 _MISSING = "old_string was not found in the file."
@@ -44,10 +51,10 @@ def _all_numbered(wanted: str) -> bool:
 
 
 def _spaced_otherwise(lines: list[str], asked: list[str]) -> int | None:
-    bare = [" ".join(line.split()) for line in asked]
+    bare = [_bare(line) for line in asked[:_ALIGNED]]
     if not any(bare):
         return None
-    have = [" ".join(line.split()) for line in lines]
+    have = [_bare(line) for line in lines]
     start = -1
     while True:
         try:
@@ -56,6 +63,10 @@ def _spaced_otherwise(lines: list[str], asked: list[str]) -> int | None:
             return None
         if have[start : start + len(bare)] == bare:
             return start
+
+
+def _bare(line: str) -> str:
+    return " ".join(line[:_LONG].split())
 
 
 def _similar(lines: list[str], asked: list[str]) -> int | None:
@@ -68,19 +79,27 @@ def _similar(lines: list[str], asked: list[str]) -> int | None:
     matcher = SequenceMatcher(autojunk=False)
     matcher.set_seq2(anchor)
     for narrow in (True, False) if words else (False,):
-        best, best_at, compared = _SIMILAR, None, 0
+        likely: list[tuple[float, int]] = []
+        compared = 0
         for at, line in enumerate(lines):
             if narrow and not any(word in line for word in words):
                 continue
             candidate = line.strip()[:_WIDTH]
             shorter, longer = sorted((len(candidate), len(anchor)))
-            if 2 * shorter < best * (shorter + longer):
+            if 2 * shorter < _SIMILAR * (shorter + longer):
                 continue
             compared += 1
             if compared > _COMPARED:
                 break
             matcher.set_seq1(candidate)
-            if matcher.quick_ratio() > best and (ratio := matcher.ratio()) > best:
+            if (upper := matcher.quick_ratio()) > _SIMILAR:
+                likely.append((-upper, at))
+        best, best_at = _SIMILAR, None
+        for upper, at in heapq.nsmallest(_MEASURED, likely):
+            if -upper <= best:
+                break
+            matcher.set_seq1(lines[at].strip()[:_WIDTH])
+            if (ratio := matcher.ratio()) > best:
                 best, best_at = ratio, at
         if best_at is not None:
             return max(0, best_at - anchor_at)

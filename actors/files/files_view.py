@@ -3,8 +3,6 @@
 Pure. Lines end where editors end them: at `\\n`, `\\r\\n` or `\\r`, and nowhere else.
 """
 
-import re
-
 from vespiary_sdk import ToolError
 
 FILE_LIMIT = 10 * 1024 * 1024
@@ -14,12 +12,10 @@ VIEW_LIMIT = 64 * 1024
 WINDOW = 400
 """Lines that are shown when only the first is named."""
 
-_ENDING = re.compile(r"\r\n|\r|\n")
-
 
 def lines_of(text: str) -> list[str]:
     """The lines without their endings. A final line ending does not begin another line."""
-    lines = _ENDING.split(text)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if lines[-1] == "":
         lines.pop()
     return lines

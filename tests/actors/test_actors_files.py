@@ -315,6 +315,27 @@ def test_what_the_host_refuses_reaches_the_model_with_its_hint() -> None:
     assert (result.ok, result.content) == (False, "This run is a plan: nothing is written. Say what you would change.")
 
 
+def test_a_large_file_that_needs_much_memory_is_not_edited() -> None:
+    host = host_with(a_txt="é 😀 text\n" * 400_000, b_txt="text of ASCII\n" * 400_000)
+    change = [{"old_string": "text", "new_string": "x", "replace_all": True}]
+    for name in ("a.txt", "b.txt"):
+        host.call("read_file", path=name, end_line=1)
+    host.answers["workspace"] = _without_diff(host)
+    assert "too many to edit with this tool" in host.call("edit_file", path="a.txt", edits=change).content
+    assert host.call("edit_file", path="b.txt", edits=change).ok
+
+
+def _without_diff(host: FakeHost) -> Any:
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        return (
+            host.workspace.answer(request)
+            if request["op"] != "write"
+            else {"state": "applied", "hash": "h", "diff": ""}
+        )
+
+    return answer
+
+
 def test_no_edits_at_all_are_refused() -> None:
     assert "edits is empty" in host_with(a_txt="x").call("edit_file", path="a.txt", edits=[]).content
 

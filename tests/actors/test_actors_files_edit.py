@@ -66,6 +66,10 @@ def test_edits_that_mean_nothing_are_refused(edits: list[Edit], told: str) -> No
     assert told in refused("a\n", *edits)
 
 
+def test_an_edit_that_would_make_the_file_too_large_is_refused() -> None:
+    assert "would become larger" in refused("a" * 100_000, edit("a", "b" * 1000, everywhere=True))
+
+
 def test_an_empty_file_is_filled_with_an_empty_old_string() -> None:
     assert apply_edits("", [edit("", "one\n")]) == "one\n"
 
