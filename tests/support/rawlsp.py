@@ -19,9 +19,12 @@ Json = dict[str, Any]
 
 SECONDS = 30
 
+SILENT = object()
+"""As an answer: none, ever."""
+
 
 class RawServer:
-    """A server process. `answer` decides what its requests are answered with: a result, or an `Exception` for an error."""
+    """A server process. `answer` decides what its requests are answered with: a result, an `Exception` or `SILENT`."""
 
     def __init__(
         self,
@@ -172,6 +175,8 @@ class RawServer:
 
     def _reply(self, message: Json) -> None:
         result = self._answer(message["method"], message.get("params"))
+        if result is SILENT:
+            return
         if isinstance(result, Exception):
             self.send({"id": message["id"], "error": {"code": -32803, "message": str(result)}})
         else:

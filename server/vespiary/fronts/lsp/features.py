@@ -13,7 +13,7 @@ from vespiary.fronts.lsp import actions
 from vespiary.fronts.lsp.core import types
 from vespiary.model.ids import RunId
 from vespiary.model.runs import Outcome, Task
-from vespiary.model.wire import to_wire
+from vespiary.model.wire import camel, to_wire
 
 if TYPE_CHECKING:
     from vespiary.fronts.lsp.core import Server
@@ -154,7 +154,7 @@ def _arguments(command: protocol.Command, handler: Handler) -> Callable[..., Awa
             raise protocol.ParamsError(f"{command.name} takes one argument, an object.")
         argument = arguments[0] if arguments else None
         if isinstance(argument, str) and command.text_field is not None:
-            argument = {command.text_field: argument}
+            argument = {camel(command.text_field): argument}
         return await checked(argument)
 
     return handle
