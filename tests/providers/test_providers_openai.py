@@ -471,25 +471,17 @@ async def test_calls_wait_for_their_turn_and_connections_are_used_again() -> Non
 
 
 KEYS = [
-    "choices",
-    "delta",
-    "message",
-    "content",
-    "tool_calls",
-    "function",
-    "name",
-    "arguments",
-    "index",
-    "id",
-    "usage",
-    "finish_reason",
-    "reasoning",
-    "refusal",
-    "text",
-    "thinking",
-    "prompt_tokens",
-    "completion_tokens_details",
-    "error",
+    *("choices", "delta", "message", "content", "tool_calls", "function", "name", "arguments", "index", "id", "usage"),
+    *(
+        "finish_reason",
+        "reasoning",
+        "refusal",
+        "text",
+        "thinking",
+        "prompt_tokens",
+        "completion_tokens_details",
+        "error",
+    ),
 ]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
