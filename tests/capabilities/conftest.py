@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support.ports import Ask, MemoryEditor, MemoryRun, asker
+from support.memory_ports import Ask, MemoryEditor, MemoryRun, asker
 from vespiary.capabilities.workspace import WorkspaceCapability
 
 

@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 from ledger import requirement
-from support.ports import CALLER, Ask, MemoryRun, asker
+from support.memory_ports import CALLER, Ask, MemoryRun, asker
 from vespiary.capabilities.command import CommandCapability
 from vespiary.capabilities.environment import command_environment, is_secret
 from vespiary.capabilities.output import HeadTail

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from ledger import requirement
-from support.ports import contents
+from support.memory_ports import contents
 from vespiary.app.disk import DiskEditor
 from vespiary.capabilities.safe_files import Folder, SafeFiles
 from vespiary.model.edits import (

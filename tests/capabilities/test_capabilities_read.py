@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 from ledger import requirement
-from support.ports import Ask, MemoryEditor, MemoryRun
+from support.memory_ports import Ask, MemoryEditor, MemoryRun
 from vespiary.capabilities.search import Search
 from vespiary.capabilities.search_process import search_apart
 from vespiary.capabilities.texts import MAX_BYTES

@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 from ledger import requirement
-from support.ports import Ask, MemoryEditor, MemoryRun, contents
+from support.memory_ports import Ask, MemoryEditor, MemoryRun, contents
 from vespiary.model.edits import ReplaceText, TextEdit, content_hash
 from vespiary.model.errors import RequestRefused
 from vespiary.model.events import EditState
