@@ -201,6 +201,17 @@ def test_what_was_not_used_for_long_is_cleared_away(tmp_path: Path) -> None:
     assert {file.name for file in folder.path.glob("*.cwasm")} == {used.name, fresh.name}
 
 
+def test_the_least_recently_used_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "MAX_BYTES", 250)
+    folder = PrivateFolder(tmp_path / "c")
+    for age in (3, 1, 2):
+        file = folder.keep(f"age{age}", ".wasm", bytes(100))
+        then = time.time() - age * 3_600
+        os.utime(file, (then, then))
+    folder.keep("fresh", ".cwasm", bytes(100))
+    assert {file.name.partition("-")[0] for file in folder.path.iterdir()} == {"age1", "fresh"}
+
+
 def test_the_cache_goes_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("VESPIARY_CACHE_DIR", str(tmp_path))
     assert cache_folder() == tmp_path / "components"
@@ -218,9 +229,13 @@ def test_the_key_depends_on_everything_that_compiled_code_depends_on(monkeypatch
     keys.add(compiled_key("a"))
     monkeypatch.setattr(engine, "SETTINGS", "other")
     keys.add(compiled_key("a"))
-    monkeypatch.setattr(cache, "version", lambda _name: "51.0.0")
+    monkeypatch.setattr(cache, "version", _next_version)
     keys.add(compiled_key("a"))
     assert len(keys) == 5
+
+
+def _next_version(_name: str) -> str:
+    return "51.0.0"
 
 
 @requirement("wasm:cache-two-processes")

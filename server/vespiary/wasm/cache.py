@@ -10,6 +10,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from vespiary.wasm import engine as engines
 from vespiary.wasm.errors import ComponentRejected
 from vespiary.wasm.failures import cause_of
 from vespiary.wasm.storage import PrivateFolder
+from vespiary.wasm.world import check_bytes
 
 FORMAT = "1"
 ENVIRONMENT = "VESPIARY_CACHE_DIR"
@@ -47,6 +49,15 @@ def compiled_key(identity: str) -> str:
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A component as it is written: `read` gives the bytes that `identity` is the hash of."""
+
+    name: str
+    identity: str
+    read: Callable[[], bytes]
+
+
 class CompiledCache:
     """Compiles components, once per machine where it can."""
 
@@ -54,15 +65,22 @@ class CompiledCache:
         self._folder = folder
         self._progress = progress
 
-    def load(self, engine: wasmtime.Engine, data: bytes, name: str) -> wc.Component:
-        """The compiled component. Raises `ComponentRejected` when wasmtime refuses it."""
-        key = compiled_key(component_hash(data))
+    def load(self, engine: wasmtime.Engine, source: Source) -> tuple[wc.Component, str]:
+        """The compiled component and its identity. Reads the source only if it must be compiled.
+
+        Raises `ComponentRejected` when it is no component or wasmtime refuses it, and what `source.read` raises.
+        """
+        key = compiled_key(source.identity)
         if (known := self._read(engine, key)) is not None:
-            return known
+            return known, source.identity
+        name = source.name
         with self._folder.locked(key, lambda: self._progress(f"Waiting for another process that compiles {name} …")):
             if (known := self._read(engine, key)) is not None:
-                return known
-            return self._compile(engine, data, name, key)
+                return known, source.identity
+            data = source.read()
+            identity = component_hash(data)  # not `source.identity` if what was kept turned out to be damaged
+            check_bytes(data, name)
+            return self._compile(engine, data, name, compiled_key(identity)), identity
 
     def _read(self, engine: wasmtime.Engine, key: str) -> wc.Component | None:
         file = self._folder.find(key, SUFFIX)

@@ -14,13 +14,13 @@ from typing import Any
 from wasmtime import component as wc
 
 from vespiary.wasm import abi
-from vespiary.wasm.cache import CompiledCache, Progress, cache_folder, component_hash
+from vespiary.wasm.cache import CompiledCache, Progress, Source, cache_folder, component_hash
 from vespiary.wasm.call import CallLayer, best_layer
 from vespiary.wasm.engine import Engine, shared_engine
 from vespiary.wasm.errors import ComponentMissing
 from vespiary.wasm.linker import make_linker
 from vespiary.wasm.storage import PrivateFolder
-from vespiary.wasm.world import check_bytes, check_world
+from vespiary.wasm.world import check_world
 
 PYTHON = "python"
 MAX_BYTES = 256 * 1024 * 1024
@@ -91,31 +91,31 @@ class ComponentStore:
 
     def _load(self, reference: str) -> LoadedComponent:
         if reference == PYTHON:
-            name, data = "the Python component", python_component(self._private(), self._progress)
-        else:
-            name, data = Path(reference).name, _read(Path(reference))
-        return self.prepare(name, data)
+            return self._prepare(python_source(self._private(), self._progress))
+        return self.prepare(Path(reference).name, _read(Path(reference)))
 
     def prepare(self, name: str, data: bytes) -> LoadedComponent:
         """Check, compile and link a component given as bytes. Raises `ComponentRejected`."""
-        check_bytes(data, name)
-        component = CompiledCache(self._private(), self._progress).load(self.engine.raw, data, name)
-        wasi = check_world(component, self.engine.raw, name)
+        return self._prepare(Source(name, component_hash(data), lambda: data))
+
+    def _prepare(self, source: Source) -> LoadedComponent:
+        cache = CompiledCache(self._private(), self._progress)
+        component, identity = cache.load(self.engine.raw, source)
+        wasi = check_world(component, self.engine.raw, source.name)
         linker = make_linker(self.engine.raw, component, wasi, self._layer)
-        return LoadedComponent(name, component_hash(data), component, linker, _indexes(component))
+        return LoadedComponent(source.name, identity, component, linker, _indexes(component))
 
 
-def python_component(folder: PrivateFolder, progress: Progress) -> bytes:
-    """The bytes of the generic Python component: from the wheel, or built from the source checkout and kept.
-
-    Raises `ComponentMissing`.
-    """
+def python_source(folder: PrivateFolder, progress: Progress) -> Source:
+    """The generic Python component: from the wheel, or built from the source checkout and kept. Raises `ComponentMissing`."""
     import vespiary
 
+    name = "the Python component"
     package = Path(vespiary.__file__).resolve().parent
     packaged = package / "_assets" / "python.wasm"
     if packaged.is_file():
-        return _read(packaged)
+        data = _read(packaged)
+        return Source(name, component_hash(data), lambda: data)
     root = package.parent.parent
     wit, actors = root / "wit", root / "actors"
     if not (wit / "world.wit").is_file() or not (actors / "python").is_dir():
@@ -123,13 +123,19 @@ def python_component(folder: PrivateFolder, progress: Progress) -> bytes:
             "The component that runs Python actors is not part of this installation.",
             hint="Install vespiary from its wheel, or run it from a source checkout, where it is built on first need.",
         )
-    return _built(folder, progress, wit, actors)
-
-
-def _built(folder: PrivateFolder, progress: Progress, wit: Path, actors: Path) -> bytes:
-    from vespiary.wasm.build import BuildError, build, source_hash
+    from vespiary.wasm.build import source_hash
 
     key = f"python-{source_hash(wit, actors)}"
+    known = folder.peek(key, ".wasm")
+    if known is not None:
+        return Source(name, known, lambda: _built(folder, progress, wit, actors, key))
+    made = _built(folder, progress, wit, actors, key)
+    return Source(name, component_hash(made), lambda: made)
+
+
+def _built(folder: PrivateFolder, progress: Progress, wit: Path, actors: Path, key: str) -> bytes:
+    from vespiary.wasm.build import BuildError, build
+
     if (known := folder.find(key, ".wasm")) is not None:
         return _read(known)
     with folder.locked(key, lambda: progress("Waiting for another process that builds the Python component …")):

@@ -11,19 +11,30 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
+MAX_BYTES = 768 * 2**20
+"""Beyond this the least recently used files go: each version of the Python component takes about 90 MiB."""
+
 _KEEP_SECONDS = 60 * 86_400
-_TOUCH_SECONDS = 86_400
+_TOUCH_SECONDS = 3_600
+_IN_USE_SECONDS = 600
 _POLL_SECONDS = 0.05
 _WAIT_SECONDS = 900.0
+_CONTENT = (".cwasm", ".wasm", ".tmp")
 _LOOSE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def checksum(data: bytes | bytearray | memoryview) -> str:
     """The sum that goes into a name: 32 hexadecimal digits."""
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
+    digest = _digest()
+    digest.update(data)
+    return digest.hexdigest()
+
+
+def _digest() -> "hashlib.blake2b":
+    return hashlib.blake2b(digest_size=16)
 
 
 class PrivateFolder:
@@ -51,22 +62,29 @@ class PrivateFolder:
                 self.path.chmod(0o700)
             except OSError:
                 return False
-            for file in self._files():
+            for file in self._files(*_CONTENT):
                 _remove(file)
         return True
 
-    def _files(self) -> Iterator[Path]:
+    def _files(self, *suffixes: str) -> list[Path]:
         try:
-            yield from [file for file in self.path.iterdir() if file.suffix in (".cwasm", ".wasm", ".tmp")]
+            return [file for file in self.path.iterdir() if file.suffix in suffixes]
         except OSError:
-            return
+            return []
+
+    def peek(self, key: str, suffix: str) -> str | None:
+        """The sum that the name of the file under `key` states; its bytes are not looked at."""
+        if not self.usable:
+            return None
+        names = (file.name for file in self._files(suffix))
+        return next((name[len(key) + 1 : -len(suffix)] for name in names if name.startswith(f"{key}-")), None)
 
     def find(self, key: str, suffix: str) -> Path | None:
         """The file kept under `key`, checked now. One that is damaged or not ours is removed."""
         if not self.usable:
             return None
-        for file in self._files():
-            if file.suffix != suffix or not file.name.startswith(f"{key}-"):
+        for file in self._files(suffix):
+            if not file.name.startswith(f"{key}-"):
                 continue
             if self._sound(file, file.name[len(key) + 1 : -len(suffix)]):
                 return file
@@ -82,10 +100,7 @@ class PrivateFolder:
                     return False
                 if sys.platform != "win32" and (state.st_uid != os.geteuid() or state.st_mode & _LOOSE):
                     return False
-                digest = hashlib.blake2b(digest_size=16)
-                while chunk := source.read(1 << 20):
-                    digest.update(chunk)
-                if digest.hexdigest() != expected:
+                if hashlib.file_digest(source, _digest).hexdigest() != expected:
                     return False
             if time.time() - state.st_mtime > _TOUCH_SECONDS:
                 os.utime(file)  # keeps it from being cleared away as unused
@@ -117,10 +132,17 @@ class PrivateFolder:
         return target
 
     def _clear(self, fresh: Path) -> None:
-        for file in self._files():
+        now = time.time()
+        used: list[tuple[float, int, Path]] = []
+        for file in self._files(*_CONTENT, ".lock"):
             with contextlib.suppress(OSError):
-                if file != fresh and time.time() - file.stat().st_mtime > _KEEP_SECONDS:
-                    file.unlink()
+                state = file.stat()
+                used.append((now - state.st_mtime, state.st_size, file))
+        total = sum(size for _, size, _ in used)
+        for age, size, file in sorted(used, reverse=True):
+            if file != fresh and (age > _KEEP_SECONDS or (total > MAX_BYTES and size and age > _IN_USE_SECONDS)):
+                _remove(file)
+                total -= size
 
     @contextlib.contextmanager
     def locked(self, key: str, waiting: Callable[[], None]) -> Generator[None]:
