@@ -100,7 +100,7 @@ def join_endings(normal: str, endings: list[str] | None) -> str:
     if "\r" in endings:
         # A lone `\r` that came to stand before a lone `\n` would make one ending of two.
         endings = list(endings)
-        for at in range(len(endings) - 1):
+        for at in range(len(endings) - 2, -1, -1):
             if endings[at] == "\r" and endings[at + 1] == "\n" and not lines[at + 1]:
                 endings[at] = "\n"
     return "".join(chain.from_iterable(zip(lines, [*endings, ""], strict=True)))

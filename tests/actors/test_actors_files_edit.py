@@ -137,6 +137,7 @@ def test_endings_taken_apart_and_put_together_give_the_text(text: str) -> None:
 @example("a\r\nb\n", "\n", "", True)
 @example("b\r\n\n", "\r\n", "\n\n\n", True)
 @example("a\rb\n", "b", "", False)
+@example("a\ra\n", "a", "\r", True)
 @settings(max_examples=500, deadline=None)
 @requirement("actors:edit-endings")
 def test_an_edit_of_any_text_is_the_edit_of_its_lines_with_its_endings(
