@@ -75,6 +75,7 @@ def _guard_files() -> None:
 def _guard_processes() -> None:
     refuse = _refuse(lambda: PermissionError(errno.EPERM, _PROCESSES))
     _replace("os", _PROCESS_CALLS, refuse)
+    os.system = refuse  # missing in WebAssembly
     _replace("subprocess", ["Popen"], refuse)
     _replace("multiprocessing", ["Process", "Pool"], refuse)
 
