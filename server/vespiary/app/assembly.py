@@ -21,6 +21,8 @@ from vespiary.wasm.components import ComponentStore
 from vespiary.wasm.guests import WasmGuests
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vespiary.app.steward import Configs, Steward
     from vespiary.app.workspace import Options
     from vespiary.capabilities.ports import EditorPort
@@ -37,10 +39,11 @@ class Assembly:
         steward: "Steward",
         options: "Options",
         configs: "Configs",
+        progress: "Callable[[str], None]",
     ) -> None:
         self._options = options
         self._models = Models(configs.of_run)
-        self._components = ComponentStore(progress=options.progress)
+        self._components = ComponentStore(progress=progress)
         self._capabilities: dict[str, Capability] = {
             "workspace": WorkspaceCapability(root, editor, steward),
             "command": CommandCapability(root, steward, secret_names=configs.secret_names),

@@ -6,14 +6,16 @@ port.
 
 import logging
 import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.abc
+import anyio.from_thread
+import anyio.to_thread
 
 from vespiary.app.agents import agent_spec
 from vespiary.app.narrator import Narrator
@@ -24,7 +26,7 @@ from vespiary.app.steward import Configs, Steward
 from vespiary.model import vocabulary
 from vespiary.model.agents import AgentInfo
 from vespiary.model.errors import Problem, VespiaryError
-from vespiary.model.events import RunStarted
+from vespiary.model.events import RunStarted, Status
 from vespiary.model.ids import RunId, Scope
 from vespiary.model.runs import Outcome, RunInfo, Task
 from vespiary.model.wire import to_json
@@ -72,7 +74,7 @@ class Workspace:
     @asynccontextmanager
     async def open(
         cls, root: Path, editor: "EditorPort", *, trusted: bool | None = None, options: Options | None = None
-    ) -> AsyncIterator["Workspace"]:
+    ) -> AsyncGenerator["Workspace", None]:
         """A workspace for as long as the block lasts; leaving it cancels its runs and waits for their last events.
 
         `root` is resolved by the caller.
@@ -200,17 +202,29 @@ class Workspace:
 
     async def _get_colony(self) -> "Colony":
         async with self._colony_lock:
-            if self._colony is None:
+            colony = self._colony
+            if colony is None:
                 self._assembly = await anyio.to_thread.run_sync(self._assemble)
-                self._colony = await self._tasks.start(self._host, self._assembly)
-            return self._colony
+                colony = self._colony = await self._tasks.start(self._host, self._assembly)
+            return colony
 
     def _assemble(self) -> "Assembly":
         from vespiary.app.assembly import Assembly  # costs more than everything else together: not for the start
 
-        assembly = Assembly(self.root, self._editor, self._steward, self._options, Configs(self.runs))
+        assembly = Assembly(
+            self.root, self._editor, self._steward, self._options, Configs(self.runs), self._progress_from_thread
+        )
         assembly.warm()
         return assembly
+
+    def _progress_from_thread(self, line: str) -> None:
+        self._options.progress(line)
+        with suppress(RuntimeError):  # not on a thread that the event loop knows: only the front's own line remains
+            anyio.from_thread.run_sync(self._tell_all, Status("preparing", line))
+
+    def _tell_all(self, status: Status) -> None:
+        for run in self.runs.all_living():
+            run.tell(status)
 
     async def _host(self, assembly: "Assembly", *, task_status: anyio.abc.TaskStatus["Colony"]) -> None:
         try:

@@ -1,7 +1,7 @@
 """Failures of a command, told to a person on stderr, with the right exit code."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import typer
@@ -12,7 +12,7 @@ DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 @contextmanager
-def reporting() -> Iterator[None]:
+def reporting() -> Generator[None]:
     """Turn Vespiary's errors into words and exit codes."""
     try:
         yield

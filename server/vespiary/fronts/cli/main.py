@@ -71,13 +71,12 @@ def run(
 def _prompt(given: str | None) -> str:
     from vespiary.model.errors import UsageError
 
-    if given is None or given == "-":
-        if given is None and sys.stdin.isatty():
-            raise UsageError("There is no task.", hint='Try `vespiary run "Fix the failing test"`.')
-        given = sys.stdin.read()
-    if not given.strip():
+    if given is None and sys.stdin.isatty():
+        raise UsageError("There is no task.", hint='Try `vespiary run "Fix the failing test"`.')
+    prompt = sys.stdin.read() if given is None or given == "-" else given
+    if not prompt.strip():
         raise UsageError("The task is empty.", hint="Say what is to be done.")
-    return given
+    return prompt
 
 
 @app.command()

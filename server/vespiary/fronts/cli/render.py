@@ -95,7 +95,8 @@ class Renderer:
             self._line(f"  [yellow]✗ {escape(path)}: {escape(edit.reason or edit.state.value)}[/]")
 
     def _end(self, end: RunFinished) -> None:
-        usage = f"{end.usage.input_tokens} + {end.usage.output_tokens} tokens in {end.usage.calls} model calls"
+        calls = "1 model call" if end.usage.calls == 1 else f"{end.usage.calls} model calls"
+        usage = f"{end.usage.input_tokens} + {end.usage.output_tokens} tokens in {calls}"
         files = ", ".join(f"{file.change.value} {file.path}" for file in end.files) or "no files changed"
         match end.outcome:
             case Outcome.DONE:

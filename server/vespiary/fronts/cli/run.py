@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ def run_to_end(folder: Path, task: Task, show: Callable[[RunEvent], None], *, tr
 
 
 @contextmanager
-def _interrupts(cancel: Callable[[], Any]) -> Iterator[None]:
+def _interrupts(cancel: Callable[[], Any]) -> Generator[None]:
     """The first interrupt cancels; the second one ends the process the hard way."""
     loop = asyncio.get_running_loop()
 

@@ -18,7 +18,7 @@ class BasketTest(unittest.TestCase):
 
     def test_an_empty_basket_has_no_cheapest_price(self) -> None:
         """None, not an error."""
-        self.assertIsNone(cheapest([]))
+        self.assertIsNone(cheapest([]))  # pyright: ignore[reportUnknownArgumentType]
 
 
 if __name__ == "__main__":
