@@ -216,7 +216,7 @@ async def pids(root: Path) -> list[int]:
 @requirement("command:group")
 @posix
 async def test_a_cancel_ends_a_whole_group_that_ignores_signals_within_a_second(root: Path, command: Ask) -> None:
-    begun = 0.0
+    begun, found = 0.0, [0]
     async with anyio.create_task_group() as group:
         group.start_soon(lambda: python(command, STUBBORN))
         found = await pids(root)

@@ -23,7 +23,7 @@ def expression(pattern: str) -> str:
     if len(pattern) > LONGEST:
         raise GlobInvalid(f"it is longer than {LONGEST} characters")
     chunks: list[list[str]] = [[]]
-    for part in pattern.split("/"):
+    for part in _components(pattern):
         if part == "**":
             if chunks[-1] or len(chunks) == 1:
                 chunks.append([])
@@ -36,6 +36,25 @@ def expression(pattern: str) -> str:
     for middle in rest[:-1]:
         out += f"(?>(?:[^/]+/)*?{middle}/)"
     return out + (f"(?:[^/]+/)*{rest[-1]}" if rest[-1] else ".+")
+
+
+def _components(pattern: str) -> list[str]:
+    """The pattern at its slashes; one within brackets or after a backslash is none."""
+    parts = [""]
+    at = 0
+    while at < len(pattern):
+        end = at + 1
+        if pattern[at] == "\\":
+            end += 1
+        elif pattern[at] == "[":
+            end = _class(pattern, end)[1]
+        elif pattern[at] == "/":
+            parts.append("")
+            at = end
+            continue
+        parts[-1] += pattern[at:end]
+        at = end
+    return parts
 
 
 def _component(part: str) -> str:

@@ -11,6 +11,9 @@ from vespiary.changes.match import hunks
 from vespiary.model.edits import TextEdit
 from vespiary.model.errors import VespiaryError
 
+_ROWS = 1000
+"""Lines of a changed stretch up to which each line gets an edit of its own."""
+
 
 class EditsInvalid(VespiaryError):
     """Edits that cannot be applied: outside the text, out of order or overlapping."""
@@ -70,12 +73,10 @@ def _edits(old: str, new: str, start: int, end: int, new_end: int) -> Iterator[T
     for i1, i2, j1, j2 in hunks(old_lines, new_lines):
         at += sum(map(len, old_lines[done:i1]))
         new_at += sum(map(len, new_lines[new_done:j1]))
-        # As many lines as before: each is compared with its own successor, which keeps edits and cursors apart.
-        rows = (
-            [(i, i + 1, i - i1 + j1, i - i1 + j1 + 1) for i in range(i1, i2)]
-            if i2 - i1 == j2 - j1
-            else [(i1, i2, j1, j2)]
-        )
+        rows = [(i1, i2, j1, j2)]
+        if i2 - i1 == j2 - j1 <= _ROWS:
+            # As many lines as before: each is compared with its own successor, which keeps edits and cursors apart.
+            rows = [(i, i + 1, i - i1 + j1, i - i1 + j1 + 1) for i in range(i1, i2)]
         for r1, r2, c1, c2 in rows:
             stop = at + sum(map(len, old_lines[r1:r2]))
             new_stop = new_at + sum(map(len, new_lines[c1:c2]))
