@@ -80,8 +80,8 @@ def test_a_client_without_versions_gets_plain_changes(root: Path) -> None:
         (becomes("HELLO\nworld\n", {"applied": False}), "applied", ""),
         (becomes("HELLO\nworld\n", ValueError("lost")), "applied", ""),
         (becomes("HELLO\r\nworld", {"applied": True}), "applied", ""),
-        (becomes("typed hello\nworld\n", {"applied": True}), "stale", "Read it again"),
-        (becomes("typed hello\nworld\n", {"applied": False}), "stale", "Read it again"),
+        (becomes("typed hello\nworld\n", {"applied": True}), "stale", "at the same moment"),
+        (becomes("typed hello\nworld\n", {"applied": False}), "stale", "at the same moment"),
         (lambda server, params: {"applied": False, "failureReason": "read-only"}, "refused", "read-only"),
         (lambda server, params: ValueError("stale version"), "refused", "stale version"),
         (lambda server, params: None, "refused", "refused the change"),
@@ -145,7 +145,9 @@ def test_a_client_that_cannot_edit_has_its_saved_documents_changed_on_disk(root:
 
 
 @requirement("lsp:open-file-operations")
-@pytest.mark.parametrize("step", [["delete", "a.txt"], ["rename", "a.txt", "b.txt"], ["replace", "a.txt", "typed", "x"]])
+@pytest.mark.parametrize(
+    "step", [["delete", "a.txt"], ["rename", "a.txt", "b.txt"], ["replace", "a.txt", "typed", "x"]]
+)
 def test_what_is_unsaved_is_not_lost_when_the_editor_cannot_do_it(root: Path, step: list[str]) -> None:
     finished, _ = talk(root, None, step, text="typed\n", capabilities={})
     assert finished["text"].startswith("refused: ")

@@ -62,9 +62,7 @@ def test_places_reach_the_agent_in_code_points(root: Path, encoding: str, start:
     expected = {"start": {"line": 1, "character": 2}, "end": {"line": 1, "character": 7}}
     assert task["context"]["path"] == "a.txt"
     assert task["context"]["range"] == expected
-    assert task["context"]["diagnostics"] == [
-        {"message": "odd", "range": expected, "severity": "warning", "code": "7"}
-    ]
+    assert task["context"]["diagnostics"] == [{"message": "odd", "range": expected, "severity": "warning", "code": "7"}]
 
 
 @requirement("lsp:context")
@@ -127,7 +125,11 @@ def test_a_broken_configuration_is_an_error_of_its_own_and_the_server_lives(root
         server.initialize(root)
         error = server.error("vespiary/agents/list")
         assert error["code"] == -32803
-        assert error["data"] == {"code": "config.invalid", "message": "vespiary.toml:1: it is broken.", "hint": "Mend it."}
+        assert error["data"] == {
+            "code": "config.invalid",
+            "message": "vespiary.toml:1: it is broken.",
+            "hint": "Mend it.",
+        }
         (root / "vespiary.toml").unlink()
         assert server.request("vespiary/agents/list")["agents"]
 

@@ -133,7 +133,9 @@ def test_only_wanted_kinds_are_offered_and_plain_commands_to_plain_clients(root:
             ("Fix with coder", "vespiary.fixDiagnostic"),
             ("Ask coder …", "vespiary.askAgent"),
         ]
-        assert [item["title"] for item in actions(server, root, PLACE, [DIAGNOSTIC], only=["refactor"])] == ["Ask coder …"]
+        assert [item["title"] for item in actions(server, root, PLACE, [DIAGNOSTIC], only=["refactor"])] == [
+            "Ask coder …"
+        ]
         assert [item["title"] for item in actions(server, root, PLACE, [DIAGNOSTIC], only=["quickfix"])] == [
             "Fix with coder"
         ]

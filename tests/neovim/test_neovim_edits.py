@@ -86,7 +86,7 @@ def test_a_stale_edit_is_not_applied_and_the_agent_is_told(project: Path) -> Non
     )
     assert seen["text"] == "typed hello\nworld"
     assert seen["state"] == "stale"
-    assert "Read it again" in seen["reason"]
+    assert "at the same moment" in seen["reason"]
     assert seen["said"].endswith("typed hello\nworld\n")
 
 

@@ -108,9 +108,7 @@ class Confirmation:
         if self._closed:
             return ApplyResult(ApplyState.REFUSED, "The document was closed in the editor.")
         if self._document.text != self._before:
-            return ApplyResult(
-                ApplyState.STALE, "The document was changed in the editor at the same moment. Read it again."
-            )
+            return ApplyResult(ApplyState.STALE, "The document was changed in the editor at the same moment.")
         reason = self._refusal or "The editor said that it made the change, but the document is as before."
         return ApplyResult(ApplyState.REFUSED, reason)
 

@@ -37,9 +37,10 @@ def serve(argv: Sequence[str] = (), *, open_workspace: "OpenWorkspace | None" = 
         logging.getLogger("pygls").setLevel(logging.WARNING)  # Its lines are about itself.
     try:
         return _serve(options, open_workspace or _open_workspace)
-    except (UsageError, OSError) as error:  # an address that may not be, or cannot be, listened on
-        sys.stderr.write(f"vespiary serve: {error}\n")
-        return USAGE if isinstance(error, UsageError) else 1
+    except UsageError as error:  # an address that may not be, or cannot be, listened on
+        option = " The option for that is --allow-remote." if error.hint and not options.allow_remote else ""
+        sys.stderr.write(f"vespiary serve: {error}{option}\n")
+        return USAGE
 
 
 def _serve(options: Options, open_workspace: "OpenWorkspace") -> int:
@@ -58,8 +59,13 @@ def _serve(options: Options, open_workspace: "OpenWorkspace") -> int:
 
     if options.tcp is not None:
         host, port = options.tcp
-        return core.run_tcp(host, port, make_server, allow_remote=options.allow_remote)
+        return core.run_tcp(host, port, make_server, allow_remote=options.allow_remote, ready=_listening)
     return core.run_stdio(make_server)
+
+
+def _listening(host: str, port: int) -> None:
+    sys.stderr.write(f"vespiary serve: listening on {host}:{port}\n")
+    sys.stderr.flush()
 
 
 def _open_workspace(*args: Any, **kwargs: Any) -> Any:

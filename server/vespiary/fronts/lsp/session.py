@@ -61,7 +61,8 @@ class Session:
 
     async def workspace(self) -> "Workspace":
         """The workspace, once it is open. Raises the `VespiaryError` that keeps it from being open."""
-        await self._ready.wait()
+        if not self._ready.is_set():  # else requests are taken up in the order in which they came
+            await self._ready.wait()
         if self._workspace is None:
             raise self._problem
         return self._workspace
