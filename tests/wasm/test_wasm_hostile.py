@@ -8,9 +8,10 @@ import pytest
 from ledger import requirement
 from support.sandbox import NOW, Sandbox, lines
 from support.wat import LOOP, OK, Import, WatActor
+from vespiary.model.ids import ActorId
 from vespiary.model.steps import Description, FailureKind, Limits, Log, Request, StepResult
 from vespiary.wasm.call import StockLayer
-from vespiary.wasm.components import ComponentStore
+from vespiary.wasm.components import ComponentStore, LoadedComponent
 from vespiary.wasm.engine import shared_engine
 from vespiary.wasm.guests import WasmGuests
 
@@ -90,8 +91,8 @@ def test_an_interrupt_from_another_thread_ends_the_call_and_no_other(tmp_path: P
     while threads[0].is_alive():
         asked = time.monotonic()
         assert asked < until
-        victim.interrupt("abCD12/somebody")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-        victim.interrupt("abCD12/actor")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+        victim.interrupt(ActorId("abCD12/somebody"))
+        victim.interrupt(ActorId("abCD12/actor"))
         threads[0].join(0.1)
     threads[1].join()
     assert ended(results[0][0]) is FailureKind.CANCELLED
@@ -120,7 +121,7 @@ def test_an_interrupt_ends_a_call_within_100_ms(tmp_path: Path, cache: Path) -> 
         while shard.guests._running is None:
             pass
         asked = time.perf_counter()
-        shard.guests.interrupt("abCD12/actor")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+        shard.guests.interrupt(ActorId("abCD12/actor"))
         thread.join()
         taken.append(done[0] - asked)
     shard.guests.close()
@@ -130,7 +131,7 @@ def test_an_interrupt_ends_a_call_within_100_ms(tmp_path: Path, cache: Path) -> 
 @requirement("wasm:interrupt")
 def test_an_interrupt_of_an_actor_at_rest_does_nothing(sandbox: Sandbox) -> None:
     sandbox.make(WatActor())
-    sandbox.guests.interrupt("abCD12/actor")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    sandbox.guests.interrupt(ActorId("abCD12/actor"))
     assert sandbox.deliver().failure is None
 
 
@@ -422,3 +423,39 @@ def test_a_fault_of_the_host_ends_one_actor_and_is_logged(
     monkeypatch.undo()
     still_works(sandbox)
     assert isinstance(sandbox.guests._layer, StockLayer) or "host function timer" in caplog.text or caplog.records
+
+
+@requirement("wasm:interrupt")
+def test_an_interrupt_while_the_component_is_compiled_cancels_the_construction(tmp_path: Path, cache: Path) -> None:
+    class Meddling(ComponentStore):
+        def load(self, reference: str) -> LoadedComponent:
+            guests.interrupt(ActorId("abCD12/actor"))
+            return super().load(reference)
+
+    guests = WasmGuests(Meddling(lambda _: None, folder=cache))
+    sandbox = Sandbox(guests, tmp_path)
+    assert ended(sandbox.make(WatActor())) is FailureKind.CANCELLED
+    assert len(guests) == 0
+
+
+@requirement("wasm:memory")
+def test_the_heap_of_collected_objects_is_bounded_too(sandbox: Sandbox) -> None:
+    actor = WatActor(
+        globals="""(type $bytes (array (mut i8))) (type $node (struct (field (ref null $node)) (field (ref $bytes))))
+          (global $head (mut (ref null $node)) (ref.null $node))"""
+    )
+    actor.handle = """(loop $more
+        (global.set $head (struct.new $node (global.get $head) (array.new_default $bytes (i32.const 1000000))))
+        (br $more)) (unreachable)"""
+    sandbox.make(actor, limits=Limits(memory_bytes=16 * 2**20))
+    assert ended(sandbox.deliver()) is FailureKind.MEMORY
+    still_works(sandbox)
+
+
+@requirement("wasm:deadline")
+@pytest.mark.parametrize("builtin", ["waitable-set.new", "thread.yield"])
+def test_what_could_wait_inside_a_guest_is_not_accepted(sandbox: Sandbox, builtin: str) -> None:
+    text = WatActor().wat().removesuffix(")").rstrip() + f"\n  (core func (canon {builtin})))"
+    result = sandbox.make(text.encode())
+    assert ended(result) is FailureKind.CONSTRUCT
+    assert "async" in str(result.failure) or "threading" in str(result.failure)

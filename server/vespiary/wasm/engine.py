@@ -23,7 +23,7 @@ TICK_SECONDS = 0.02
 _IDLE_TICKS = 50
 _WALL_FACTOR = 4
 
-SETTINGS = "epoch;cow;opt=speed"
+SETTINGS = "epoch;cow;opt=speed;nan=canonical;relaxed-simd=deterministic;threads=off;async=off"
 """What of the engine's configuration is baked into compiled code: part of the key of the component cache."""
 
 
@@ -35,6 +35,13 @@ class Engine:
         config.epoch_interruption = True
         config.cranelift_opt_level = "speed"
         config.memory_init_cow = True
+        # The same step gives the same outputs on every machine.
+        config.cranelift_nan_canonicalization = True
+        config.wasm_relaxed_simd_deterministic = True
+        # What an actor cannot need stays off: nothing may wait inside a guest, where no epoch would end it.
+        config.wasm_threads = False
+        with contextlib.suppress(AttributeError):  # only in the private bindings
+            _without_async(config.ptr(), False)
         self.raw = wasmtime.Engine(config)
         self._lock = threading.Lock()
         self._running = 0
@@ -68,6 +75,10 @@ class Engine:
                 if idle > _IDLE_TICKS:
                     self._ticker = None
                     return
+
+
+def _without_async(config: Any, enabled: bool) -> None:
+    bindings.wasmtime_config_wasm_component_model_async_set(config, enabled)
 
 
 _shared: Engine | None = None

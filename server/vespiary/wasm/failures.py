@@ -34,7 +34,12 @@ def trap_failure(error: BaseException, doing: str) -> StepFailure:
     """A failure for a trap that was neither a deadline nor an interrupt. `doing` says which call ended."""
     text = str(error)
     cause = cause_of(error)
-    if "exceeds memory limits" in text or "memory minimum size" in text or "failed to allocate memory" in text:
+    if (
+        "exceeds memory limits" in text
+        or "memory minimum size" in text
+        or "failed to allocate memory" in text
+        or "out of memory" in text
+    ):
         return failure(FailureKind.MEMORY, f"{doing}: the actor needs more memory than its limit ({cause}).")
     if unknown := _UNKNOWN_IMPORT.search(text):
         return failure(FailureKind.TRAP, f"{doing}: the actor used {unknown.group(1)}, which actors do not have.")

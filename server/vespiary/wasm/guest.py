@@ -19,7 +19,7 @@ from vespiary.wasm.failures import failure, trap_failure
 _TABLE_ELEMENTS = 200_000
 _CORE_INSTANCES = 200
 _TABLES = 100
-_MEMORIES = 2
+_MEMORIES = 1
 
 
 class StepFailed(Exception):
