@@ -105,6 +105,16 @@ def test_trust_is_of_one_place_and_of_the_content_that_was_seen(workspace: Path,
     assert not is_trusted(workspace, b"something else")
 
 
+@requirement("config:trust-content")
+def test_what_a_person_was_shown_is_what_is_trusted(workspace: Path) -> None:
+    shown = load(workspace, user_file=None, trusted=True)
+    (workspace / "vespiary.toml").write_text(POWERFUL.replace("169.254.169.254", "10.0.0.1"))
+    trust(workspace, shown.workspace_file)
+    assert not is_trusted(workspace)
+    (workspace / "vespiary.toml").write_text(POWERFUL)
+    assert is_trusted(workspace)
+
+
 def test_trust_is_forgotten_on_request(workspace: Path) -> None:
     trust(workspace)
     assert untrust(workspace)

@@ -1,8 +1,8 @@
 """A real HTTP server on loopback that speaks the OpenAI chat format, as scripted by a test.
 
 It streams in pieces of any size, is late, refuses, lies and hangs up on command. It records what it was asked, and sees a client
-leave in the middle of a reply. Use it within a loop (`async with FakeOpenAI(...) as server`) or from plain code (`with FakeOpenAI(...)
-as server`), where it runs in a thread of its own. One asyncio protocol object per connection: 600 streams at once are no trouble.
+leave in the middle of a reply. Use it within a loop (`async with FakeOpenAI(...) as server`) or from plain code (the same with `with`),
+where it runs in a thread of its own. One asyncio protocol object per connection: 600 streams at once are no trouble.
 """
 
 import asyncio
@@ -309,7 +309,10 @@ def body_of(reply: Reply, asked: Asked) -> bytes:
     if reply.events is not None:
         return "".join(f"data: {event}\n\n" for event in reply.events).encode()
     base = {"id": "chatcmpl-fake", "object": "chat.completion.chunk", "model": asked.body.get("model", "fake")}
-    events = [{**base, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in _deltas(reply, len(asked.messages))]
+    events = [
+        {**base, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
+        for delta in _deltas(reply, len(asked.messages))
+    ]
     finish = reply.finish or ("tool_calls" if reply.tool_calls else "stop")
     events.append({**base, "choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
     if reply.usage is not None and asked.body.get("stream_options", {}).get("include_usage"):

@@ -65,7 +65,8 @@ class HttpCapability:
         policy = self._run.policy(caller.scope)
         if policy.grants.http is not Grant.ALLOW:
             raise RequestRefused(
-                f"The agent {policy.agent!r} may not make web requests.",
+                f"The agent {policy.agent!r} may not make web requests"
+                + (", and there is nobody to ask." if policy.grants.http is Grant.ASK else "."),
                 hint=f'Grant it under [agents.{policy.agent}.grants]: http = "allow", hosts = ["..."].',
                 code="http.not-granted",
             )

@@ -66,7 +66,10 @@ def load(
     last = own.report if own else user.report if user else Reporter(FILE_NAME)
     if problems := list(checks.of_references(config, reports, last)):
         raise ConfigError.of(problems)
-    if own is None or not (needed := list(powers(own.file, root))):
+    if own is None:
+        return config
+    config = config.model_copy(update={"workspace_file": own.content})
+    if not (needed := list(powers(own.file, root))):
         return config
     if not (is_trusted(root, own.content) if trusted is None else trusted):
         raise _untrusted([own.report.problem(key, f"{why}.") for key, why in needed])

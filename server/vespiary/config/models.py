@@ -99,6 +99,8 @@ class Config(BaseModel):
     models: dict[str, ModelConfig]
     agents: dict[str, AgentConfig]
     default_agent: str = DEFAULT_AGENT
+    workspace_file: bytes | None = Field(default=None, repr=False)
+    """The workspace's own file as it was judged. Trust this, and not what the file may have become since."""
     trust_needed: tuple[str, ...] = ()
     """What in the workspace's file takes effect only because the workspace is trusted."""
 

@@ -50,7 +50,10 @@ def is_trusted(root: Path, content: bytes | None = None) -> bool:
 
 
 def trust(root: Path, content: bytes | None = None) -> None:
-    """Trust the workspace with this content of its file (by default, what is there now). Raises `OSError`."""
+    """Trust the workspace with this content of its file (by default, what is there now). Raises `OSError`.
+
+    Give the `workspace_file` of the configuration that the person was shown: the file may change while they read.
+    """
     place = root.resolve()
     current = _content(place) if content is None else content
     if current is None:
