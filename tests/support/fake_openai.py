@@ -1,7 +1,7 @@
 """A real HTTP server on loopback that speaks the OpenAI chat format, as scripted by a test.
 
 It streams in pieces of any size, is late, refuses, lies and hangs up on command. It records what it was asked, and sees a client
-leave in the middle of a reply. Use it within a loop (`async with FakeOpenAI(...) as server`) or from plain code (the same with `with`),
+leave in the middle of a reply. Use it within a loop (`async with FakeOpenAI(...) as server`) or from plain code (the same, `with`),
 where it runs in a thread of its own. One asyncio protocol object per connection: 600 streams at once are no trouble.
 """
 
