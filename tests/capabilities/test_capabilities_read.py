@@ -296,3 +296,11 @@ async def test_the_search_process_imports_nothing_from_the_workspace(
         (root / f"{name}.py").write_text("raise SystemExit('needle: imported from the workspace')\n")
     answer = await ask(op="search", pattern="need.e", regex=True)
     assert len(answer["matches"]) == 4
+
+
+async def test_half_a_surrogate_pair_in_a_buffer_reaches_no_actor(editor: MemoryEditor, ask: Ask) -> None:
+    editor.type("a.txt", "needle \ud83d\n")
+    assert await code(ask, op="read", path="a.txt") == "workspace.binary"
+    for regex in (False, True):
+        found = await ask(op="search", pattern="needle", regex=regex)
+        assert found["matches"][0]["text"] == "needle ?"

@@ -5,9 +5,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import anyio
+import anyio.from_thread
+import anyio.lowlevel
 import pytest
 from ledger import requirement
 from support.memory_ports import Ask, MemoryEditor, MemoryRun, contents
+from vespiary.capabilities.safe_files import Folder
 from vespiary.model.edits import ReplaceText, TextEdit, content_hash
 from vespiary.model.errors import RequestRefused
 from vespiary.model.events import EditState
@@ -262,3 +265,24 @@ async def test_changes_that_follow_one_another_all_land(root: Path, ask: Ask) ->
         for number in range(8):
             group.start_soon(append, number)
     assert sorted((root / "a").read_text().split()) == [str(number) for number in range(8)]
+
+
+@requirement("workspace:told")
+async def test_a_change_that_was_under_way_when_its_run_was_cancelled_is_still_noted(
+    root: Path, run: MemoryRun, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "a").write_bytes(b"one\n")
+    replace = Folder.replace
+    with anyio.CancelScope() as scope:
+
+        def cancelling(self: Folder, source: str, target: str) -> None:
+            anyio.from_thread.run_sync(scope.cancel)
+            replace(self, source, target)
+
+        monkeypatch.setattr(Folder, "replace", cancelling)
+        await ask(op="write", path="a", base=content_hash("one\n"), text="two\n")
+        await anyio.lowlevel.checkpoint()
+    assert scope.cancelled_caught
+    assert contents(root) == {"a": "two\n"}
+    assert [edit.state for edit in run.edits] == [EditState.APPLIED]
+    assert run.files == [FileChanged("a", ChangeKind.MODIFIED)]

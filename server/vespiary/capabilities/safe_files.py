@@ -99,7 +99,7 @@ class Folder:
             os.rename(self._at(source), self._at(target))  # noqa: PTH104 - refuses an existing target there
             return
         try:
-            os.link(self._at(source), self._at(target), src_dir_fd=self._fd, dst_dir_fd=self._fd, follow_symlinks=False)
+            os.link(self._at(source), self._at(target), src_dir_fd=self._fd, dst_dir_fd=self._fd)
         except FileExistsError:
             raise
         except OSError:

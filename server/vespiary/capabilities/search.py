@@ -133,6 +133,8 @@ def _by_line(text: str, fits: Callable[[str], bool]) -> Iterator[tuple[int, str]
 
 
 def _shortened(line: str) -> str:
+    # Open documents may hold halves of surrogate pairs, which no answer can carry.
+    line = line.encode("utf-8", "replace").decode("utf-8")
     return line if len(line) <= LINE else line[:LINE] + "…"
 
 

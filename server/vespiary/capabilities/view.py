@@ -17,7 +17,7 @@ import anyio.to_thread
 from vespiary.capabilities.paths import Located, Paths
 from vespiary.capabilities.ports import Buffer, EditorPort
 from vespiary.capabilities.safe_files import SafeFiles, refusal
-from vespiary.capabilities.texts import MAX_BYTES, decode, too_large
+from vespiary.capabilities.texts import decode, encode
 from vespiary.model.edits import content_hash
 from vespiary.model.errors import RequestRefused
 
@@ -105,7 +105,5 @@ class View:
 
 
 def _of_buffer(path: str, buffer: Buffer) -> Snapshot:
-    size = len(buffer.text.encode("utf-8", "surrogatepass"))
-    if size > MAX_BYTES:
-        raise too_large(path, size)
+    size = len(encode(buffer.text, path))
     return Snapshot(path, buffer.text, content_hash(buffer.text), size, buffer.modified)
