@@ -3,7 +3,8 @@
     python benchmarks/guest_calls.py [--calls 2000] [--actors 200]
 
 Times are processor time of this thread, the median of several rounds, both layers in turn so that a busy machine hits both. The
-guest is a Python actor that reads 200 bytes of JSON and publishes one message, and a small WebAssembly actor that does the same.
+guest is a Python actor that reads 200 bytes of JSON and publishes one message, and a small WebAssembly actor that does the same. `preloaded` is the
+built-in actor `files`, whose code is part of the component.
 """
 
 # ruff: noqa: E402 - the path to the tests' helpers comes first
@@ -70,7 +71,13 @@ def empty_loop_us(sandbox: Sandbox, calls: int) -> float:
 
 
 def make(sandbox: Sandbox, kind: str, name: str, tiny_path: str) -> None:
-    result = sandbox.python(SOURCE, name) if kind == "python" else sandbox.make(tiny_path, name, limits=Limits())
+    if kind == "python":
+        result = sandbox.python(SOURCE, name)
+    elif kind == "preloaded":
+        config = {"name": "files", "config": {}, "code": {"preloaded": "files"}}
+        result = sandbox.make("python", name, config=json.dumps(config), limits=Limits())
+    else:
+        result = sandbox.make(tiny_path, name, limits=Limits())
     assert result.failure is None, result.failure
     assert sandbox.deliver(name, payload=PAYLOAD).failure is None
 
@@ -103,7 +110,7 @@ def main() -> None:
             figures[f"{kind}_lean_to_stock"] = round(medians["lean"] / medians["stock"], 2)
         figures["driver_us"] = round(empty_loop_us(shards["lean"], options.calls), 1)
         sandbox = shards["lean"]
-        for kind in ("tiny", "python"):
+        for kind in ("tiny", "preloaded", "python"):
             before, start = private_kib(), time.thread_time_ns()
             for at in range(options.actors):
                 make(sandbox, kind, f"{kind}{at}", path)
