@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-
 from support.component import LiveActor
 
 Make = Callable[..., LiveActor]

@@ -7,11 +7,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-
 from ledger import requirement
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "server/vespiary/wasm/build.py"
+
+
+def quiet(text: str) -> None:
+    """Nobody is told."""
 
 
 @pytest.fixture
@@ -45,7 +48,12 @@ def tree(tmp_path: Path) -> Path:
 @requirement("sdk:source-hash")
 @pytest.mark.parametrize(
     "name",
-    ["wit/world.wit", "actors/python/vespiary_sdk/__init__.py", "actors/python/entry/actor.py", "actors/files/files.py"],
+    [
+        "wit/world.wit",
+        "actors/python/vespiary_sdk/__init__.py",
+        "actors/python/entry/actor.py",
+        "actors/files/files.py",
+    ],
 )
 def test_the_identity_changes_with_every_source(script: ModuleType, tree: Path, name: str) -> None:
     before = script.source_hash(tree / "wit", tree / "actors")
@@ -78,13 +86,13 @@ def test_without_the_builder_the_error_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "componentize_py", None)
     with pytest.raises(script.BuildError, match=r'pip install "componentize-py==[\d.]+"'):
-        script.build(tree / "out.wasm", wit=tree / "wit", actors=tree / "actors", progress=lambda text: None)
+        script.build(tree / "out.wasm", wit=tree / "wit", actors=tree / "actors", progress=quiet)
 
 
 def test_a_build_that_fails_tells_why_and_leaves_nothing(script: ModuleType, tree: Path) -> None:
     output = tree / "out" / "python.wasm"
     with pytest.raises(script.BuildError, match="componentize-py failed"):
-        script.build(output, wit=tree / "wit", actors=tree / "actors", progress=lambda text: None)
+        script.build(output, wit=tree / "wit", actors=tree / "actors", progress=quiet)
     assert list(output.parent.iterdir()) == []
 
 

@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ledger import requirement
 from vespiary_component import bundle
 from vespiary_component.guards import MAX_JSON_DEPTH, too_deep
 from vespiary_component.loading import load, make
 from vespiary_sdk import Actor, ActorError
-
-from hypothesis import given
-from hypothesis import strategies as st
-from ledger import requirement
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +84,7 @@ def test_no_class_and_several_classes_are_told() -> None:
     with pytest.raises(ActorError, match="none has no class that derives from"):
         load("none", {"none.py": "x = 1\n"})
     two = ACTOR + "class Yours(Actor): ...\n"
-    with pytest.raises(ActorError, match='2 actors: Mine, Yours.*entry = "two:Mine"'):
+    with pytest.raises(ActorError, match=r'2 actors: Mine, Yours.*entry = "two:Mine"'):
         load("two", {"two.py": two})
     assert load("two:Yours", {"two.py": two}).__name__ == "Yours"
     with pytest.raises(ActorError, match="has no class Theirs"):
@@ -132,7 +131,7 @@ def test_data_survives_base64(files: dict[str, bytes]) -> None:
     assert bundle.read_files(sent) == files
 
 
-NESTED = st.recursive(st.text("[]{}\"\\a", max_size=5), lambda inner: st.lists(inner, max_size=3), max_leaves=30)
+NESTED = st.recursive(st.text('[]{}"\\a', max_size=5), lambda inner: st.lists(inner, max_size=3), max_leaves=30)
 
 
 @requirement("sdk:deep-json")

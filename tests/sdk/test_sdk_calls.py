@@ -4,15 +4,18 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
+from ledger import requirement
 from vespiary_sdk import Actor, CapabilityError, ToolError, command, sleep, tool, workspace
 from vespiary_sdk.testing import FakeHost, Sent, ToolResult
-
-from ledger import requirement
 
 
 @dataclass
 class Point:
     x: int
+
+
+def shout(program: str) -> str:
+    return program.upper()
 
 
 class Tools(Actor):
@@ -22,7 +25,7 @@ class Tools(Actor):
         self.status("half way")
         return file.text
 
-    @tool(title=lambda program: program.upper())
+    @tool(title=shout)
     async def run(self, program: str) -> Any:
         try:
             return (await command.run(program)).code

@@ -6,40 +6,37 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from ledger import requirement
+from vespiary.model.edits import content_hash as hosts_hash
 from vespiary_sdk import Actor, CapabilityError, Message, agents, command, http, llm, messaging, on, workspace
 from vespiary_sdk.testing import FakeHost, FakeWorkspace, completion, content_hash
-from vespiary.model.edits import content_hash as hosts_hash
-
-from ledger import requirement
 
 
 class Runs(Actor):
     """Does what the test tells it to."""
 
-    work: Callable[[], Awaitable[Any]]
     result: Any = None
 
     @on("go")
     async def go(self, message: Message) -> None:
-        self.result = await type(self).work()
+        self.result = await self.config["work"]()
+
+
+def always(capability: str, answer: Any) -> dict[str, Callable[[dict[str, Any]], Any]]:
+    def give(request: dict[str, Any]) -> Any:
+        return answer
+
+    return {capability: give}
 
 
 def outcome(work: Callable[[], Awaitable[Any]], **host: Any) -> Any:
-    class Doing(Runs):
-        pass
-
-    Doing.work = staticmethod(work)  # type: ignore[assignment]
-    fake = FakeHost(Doing, **host)
+    fake = FakeHost(Runs, {"work": work}, **host)
     fake.send("go")
     return fake.actor.result
 
 
 def asked(work: Callable[[], Awaitable[Any]]) -> tuple[str, dict[str, Any]]:
-    class Asking(Runs):
-        pass
-
-    Asking.work = staticmethod(work)  # type: ignore[assignment]
-    fake = FakeHost(Asking)
+    fake = FakeHost(Runs, {"work": work})
     fake.send("go")
     (request,) = fake.requests
     return request.capability, request.payload
@@ -81,7 +78,7 @@ def test_requests_have_the_form_that_the_wit_says() -> None:
 @requirement("sdk:capabilities")
 def test_answers_become_values() -> None:
     reply = completion("hm", tool_calls=[("read", {"a": 1}), ("bad", "{")], reasoning="why", usage={"inputTokens": 3})
-    made = outcome(lambda: llm.complete([]), answers={"llm": lambda _: reply})
+    made = outcome(lambda: llm.complete([]), answers=always("llm", reply))
     assert (made.text, made.reasoning, made.finish, made.usage) == ("hm", "why", "tool_calls", {"inputTokens": 3})
     assert [(call.id, call.name, call.arguments) for call in made.tool_calls] == [
         ("call-1", "read", '{"a": 1}'),
@@ -90,17 +87,23 @@ def test_answers_become_values() -> None:
     assert made.message == reply["message"]
 
     done = {"status": "signaled", "signal": "SIGKILL", "stdout": "o", "stderr": "", "stdout_truncated": True}
-    run = outcome(lambda: command.run("x"), answers={"command": lambda _: {**done, "duration_ms": 5}})
+    run = outcome(lambda: command.run("x"), answers=always("command", {**done, "duration_ms": 5}))
     assert (run.ok, run.code, run.signal, run.stdout, run.stdout_truncated) == (False, None, "SIGKILL", "o", True)
 
     web = {"status": 200, "headers": {"a": "b"}, "body": '{"x": 1}', "url": "http://y", "truncated": False}
-    page = outcome(lambda: http.request("http://x"), answers={"http": lambda _: web})
+    page = outcome(lambda: http.request("http://x"), answers=always("http", web))
     assert (page.ok, page.json(), page.content, page.url) == (True, {"x": 1}, b'{"x": 1}', "http://y")
-    binary = {"status": 404, "headers": {}, "body_base64": "AAE=", "truncated": False, "url": "http://x"}
-    page = outcome(lambda: http.request("http://x"), answers={"http": lambda _: binary})
+    binary: dict[str, Any] = {
+        "status": 404,
+        "headers": {},
+        "body_base64": "AAE=",
+        "truncated": False,
+        "url": "http://x",
+    }
+    page = outcome(lambda: http.request("http://x"), answers=always("http", binary))
     assert (page.ok, page.text, page.content) == (False, "", b"\0\1")
 
-    child = outcome(lambda: agents.spawn("c"), answers={"agents": lambda _: {"scope": "zzz999", "name": "c"}})
+    child = outcome(lambda: agents.spawn("c"), answers=always("agents", {"scope": "zzz999", "name": "c"}))
     assert (child.scope, child.name) == ("zzz999", "c")
 
 

@@ -6,10 +6,9 @@ import sys
 from typing import Any
 
 import pytest
+from ledger import requirement
 from vespiary_sdk import Actor, ActorError, CapabilityError, Message, context, llm, log, messaging, on, sleep
 from vespiary_sdk.testing import FakeHost, HandlerFailed, Line, Sent, completion
-
-from ledger import requirement
 
 
 @requirement("sdk:messages", "sdk:native-tests")
@@ -191,7 +190,10 @@ def test_a_refusal_is_an_exception_with_code_message_and_hint() -> None:
     host = FakeHost(Waiter)
     host.send("refused")
     assert host.refuse(host.requests[0], "llm.model", "There is no such model.", "Name another.") == [
-        Sent("refused", ["llm.model", "There is no such model.", "Name another.", "There is no such model. Name another."])
+        Sent(
+            "refused",
+            ["llm.model", "There is no such model.", "Name another.", "There is no such model. Name another."],
+        )
     ]
 
 
@@ -234,7 +236,7 @@ class Faulty(Actor):
 
     @on("import")
     def imports(self, message: Message) -> None:
-        import no_such_module  # type: ignore  # pyright: ignore  # noqa: F401, PGH003
+        import no_such_module  # type: ignore[import-not-found]  # pyright: ignore[reportMissingImports]  # noqa: F401
 
 
 @requirement("sdk:author-traceback")
@@ -362,7 +364,7 @@ def test_an_actor_that_cannot_be_made_says_why() -> None:
 
 def test_a_wrong_extent_is_told() -> None:
     class Wrong(Actor):
-        @on("a", extent="world")  # type: ignore[arg-type]  # pyright: ignore
+        @on("a", extent="world")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         def heard(self, message: Message) -> None: ...
 
     with pytest.raises(ActorError, match="own, subtree, everywhere"):

@@ -5,10 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from vespiary.model.steps import CancelRequest, FailureKind, Limits
-
 from ledger import requirement
 from support.component import LiveActor, error, logs, python_actor, requests, sends
+from vespiary.model.steps import CancelRequest, FailureKind, Limits
 
 pytestmark = pytest.mark.timeout(300)  # the first one may have to build the component
 
@@ -161,7 +160,10 @@ def test_a_traceback_shows_the_authors_file_line_and_source_only(hostile: LiveAc
         ("raise RuntimeError('at import')\n", 'File "mine.py", line 1'),
         ("import sys\nsys.exit(1)\n", "SystemExit: 1"),
         ("import pandas\n", "mine.py, line 1: No module named 'pandas'. The module pandas is not among"),
-        ("from vespiary_sdk import *\nclass A(Actor):\n  def __init__(self, config):\n    1 / 0\n", "ZeroDivisionError"),
+        (
+            "from vespiary_sdk import *\nclass A(Actor):\n  def __init__(self, config):\n    1 / 0\n",
+            "ZeroDivisionError",
+        ),
         ("from vespiary_sdk import *\nclass A(Actor):\n  @tool\n  def f(self, x): ...\n", "f(x): the parameter needs"),
         ("\0", "source code string cannot contain null bytes"),
     ],

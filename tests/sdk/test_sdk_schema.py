@@ -8,13 +8,12 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ledger import requirement
 from vespiary_sdk import Actor, ActorError, tool
 from vespiary_sdk._docs import read_docstring
 from vespiary_sdk._hints import shape_of
 from vespiary_sdk._tools import tools_of
 from vespiary_sdk.testing import FakeHost
-
-from ledger import requirement
 
 
 class Color(enum.Enum):
@@ -190,8 +189,8 @@ def test_a_parameter_without_a_usable_hint_is_an_error_that_names_it() -> None:
         def go(self, data: bytes) -> None: ...
 
     class Bare(Actor):
-        @tool
-        def go(self, data) -> None: ...  # type: ignore[no-untyped-def]  # pyright: ignore
+        @tool  # pyright: ignore[reportUnknownArgumentType]
+        def go(self, data) -> None: ...  # type: ignore[no-untyped-def]  # pyright: ignore[reportMissingParameterType, reportUnknownParameterType]
 
     class Star(Actor):
         @tool
@@ -237,7 +236,7 @@ def test_a_subclass_inherits_tools_and_may_withdraw_them() -> None:
         def gone(self) -> None: ...
 
     class Child(Base):
-        gone = None  # type: ignore[assignment]  # pyright: ignore
+        gone = None  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
 
         @tool
         def added(self) -> None: ...
@@ -260,7 +259,7 @@ def test_any_json_is_either_taken_or_explained(value: Any, hint: Any) -> None:
     assert all(problem.startswith("x") for problem in found)
 
 
-@given(st.lists(st.builds(dict, start=st.integers(), text=st.text())))
+@given(st.lists(st.fixed_dictionaries({"start": st.integers(), "text": st.text()})))
 def test_what_fits_the_schema_is_taken_unchanged(value: list[dict[str, Any]]) -> None:
     found: list[str] = []
     taken = shape_of(list[Edit], "x").take(value, "x", found)

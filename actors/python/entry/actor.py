@@ -1,7 +1,7 @@
 """What the component exports: the resource `actor`, as componentize-py wants it, in a module named after the interface.
 
-Everything at module level happens while the component is built and is part of its snapshot. Catches what is left to catch: an exception
-that gets out of here kills the actor.
+Everything at module level happens while the component is built and is part of its snapshot. Catches what is left to catch:
+an exception that gets out of here kills the actor.
 """
 
 # The bindings exist only where the component is built.
@@ -13,13 +13,12 @@ import importlib.machinery
 import sys
 
 from componentize_py_types import Err  # type: ignore[import-not-found]
-from vespiary_preloaded import ACTORS  # type: ignore[import-not-found]
-from wit_world import exports  # type: ignore[import-not-found]
-
 from vespiary_component import chance, guards, library, loading, preload, streams, warm
 from vespiary_component.port import WitPort
+from vespiary_preloaded import ACTORS  # type: ignore[import-not-found]
 from vespiary_sdk._instance import Instance
 from vespiary_sdk.errors import ActorError
+from wit_world import exports  # type: ignore[import-not-found]
 
 library.import_all()
 preload.preload(ACTORS)

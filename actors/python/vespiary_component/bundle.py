@@ -176,7 +176,8 @@ def remember_source(path: str, source: str) -> None:
 def install(files: Files, reserved: set[str]) -> BundleFinder:
     """Make the files importable, before everything else but Python's own library.
 
-    Modules that the component happens to hold under a name of the bundle (`reserved` ones excepted) are forgotten, so that the actor gets its own.
+    Modules that the component happens to hold under a name of the bundle (`reserved` ones excepted) are forgotten, so that the
+    actor gets its own.
     """
     finder = BundleFinder(files)
     for name in list(sys.modules):

@@ -6,16 +6,13 @@ from typing import Any
 
 _FUNCTIONS = (
     "random uniform triangular randint choice randrange sample shuffle choices normalvariate lognormvariate expovariate "
-    "vonmisesvariate gammavariate gauss betavariate binomialvariate paretovariate weibullvariate getstate setstate getrandbits randbytes"
+    "vonmisesvariate gammavariate gauss betavariate binomialvariate paretovariate weibullvariate getstate setstate "
+    "getrandbits randbytes"
 )
 
 
 class StepRandom(random.Random):
     """A generator that seeds itself anew the first time it is used in a step, unless the author has seeded it."""
-
-    def __new__(cls, *args: Any) -> "StepRandom":
-        # The base class would ask the operating system for a seed.
-        return super().__new__(cls, 0)
 
     def __init__(self, entropy: Callable[[], bytes]) -> None:
         self._entropy = entropy

@@ -15,24 +15,31 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 _FILES = "An actor has no files. Use `await workspace.read(path)` and its siblings."
 _PROCESSES = "An actor cannot start programs. Use `await command.run(program, args)`."
 _NETWORK = "An actor has no network. Use `await http.request(url)`."
 
-_FILE_CALLS = (
-    "access chdir chmod chown close close_range closerange copy_file_range dup dup2 fchdir fchmod fchown fdatasync fdopen "
-    "fpathconf fstat fstatvfs fsync ftruncate futimens getcwdb isatty lchown link listdir lockf lseek lstat makedirs mkdir "
-    "mkfifo mknod open pathconf pipe pipe2 posix_fadvise posix_fallocate pread preadv pwrite pwritev read readinto readlink readv "
-    "remove removedirs rename renames replace rmdir scandir sendfile set_blocking stat statvfs symlink sync truncate "
-    "ttyname umask unlink utime walk fwalk write writev get_blocking get_inheritable set_inheritable get_terminal_size"
-).split()
-_PROCESS_CALLS = (
-    "execl execle execlp execlpe execv execve execvp execvpe fork forkpty kill killpg popen posix_spawn posix_spawnp "
-    "register_at_fork spawnl spawnle spawnlp spawnlpe spawnv spawnve spawnvp spawnvpe startfile system wait wait3 wait4 waitid waitpid"
-).split()
+_FILE_CALLS = """
+access chdir chmod chown close close_range closerange copy_file_range dup dup2 fchdir fchmod fchown fdatasync
+fdopen fpathconf fstat fstatvfs fsync ftruncate futimens getcwdb isatty lchown link listdir lockf lseek lstat
+makedirs mkdir mkfifo mknod open pathconf pipe pipe2 posix_fadvise posix_fallocate pread preadv pwrite pwritev
+read readinto readlink readv remove removedirs rename renames replace rmdir scandir sendfile set_blocking stat
+statvfs symlink sync truncate ttyname umask unlink utime walk fwalk write writev get_blocking get_inheritable
+set_inheritable get_terminal_size
+"""
+_PROCESS_CALLS = """
+execl execle execlp execlpe execv execve execvp execvpe fork forkpty kill killpg popen posix_spawn
+posix_spawnp register_at_fork spawnl spawnle spawnlp spawnlpe spawnv spawnve spawnvp spawnvpe startfile system
+wait wait3 wait4 waitid waitpid
+"""
+
+_NETWORK_CALLS = """
+create_connection create_server socketpair fromfd getaddrinfo gethostbyname gethostbyname_ex gethostbyaddr gethostname
+getfqdn getnameinfo
+"""
 
 
 MAX_JSON_DEPTH = 500
@@ -43,7 +50,7 @@ _NO_BRACKETS = re.compile(r"[^][{}]+")
 
 
 def install() -> None:
-    """Put all guards up. Called once, while the component is built; `posix` stays as it is, the import system needs it until then."""
+    """Put all guards up. Called once, while the component is built. `posix` stays as it is: imports still need it then."""
     _guard_files()
     _guard_processes()
     _guard_waiting()
@@ -67,14 +74,14 @@ def _guard_files() -> None:
     builtins.open = refuse
     io.open = refuse
     io.open_code = refuse
-    _replace("os", _FILE_CALLS, refuse)
+    _replace("os", _FILE_CALLS.split(), refuse)
     _replace("io", ["FileIO"], refuse)
     os.getcwd = lambda: "/"
 
 
 def _guard_processes() -> None:
     refuse = _refuse(lambda: PermissionError(errno.EPERM, _PROCESSES))
-    _replace("os", _PROCESS_CALLS, refuse)
+    _replace("os", _PROCESS_CALLS.split(), refuse)
     os.system = refuse  # missing in WebAssembly
     _replace("subprocess", ["Popen"], refuse)
     _replace("multiprocessing", ["Process", "Pool"], refuse)
@@ -84,14 +91,18 @@ def _guard_processes() -> None:
 
 def _guard_waiting() -> None:
     time.sleep = _refuse(
-        lambda: RuntimeError("time.sleep would stop everything. Use `await sleep(seconds)` from vespiary_sdk or asyncio.")
+        lambda: RuntimeError(
+            "time.sleep would stop everything. Use `await sleep(seconds)` from vespiary_sdk or asyncio."
+        )
     )
     threads = _refuse(
         lambda: RuntimeError("can't start new thread: an actor has none. Use `async def` and asyncio.gather.")
     )
     threading.Thread.start = threads
     _replace("_thread", ["start_new_thread", "start_new", "start_joinable_thread"], threads)
-    loops = _refuse(lambda: RuntimeError("A handler already runs in an event loop. Make it `async def` and use `await`."))
+    loops = _refuse(
+        lambda: RuntimeError("A handler already runs in an event loop. Make it `async def` and use `await`.")
+    )
     for name in ("run", "new_event_loop", "Runner"):
         setattr(asyncio, name, loops)
     _replace("asyncio.runners", ["run", "Runner"], loops)
@@ -102,25 +113,23 @@ def _guard_waiting() -> None:
 
 def _guard_network() -> None:
     refuse = _refuse(lambda: PermissionError(errno.EPERM, _NETWORK))
-    names = (
-        "create_connection create_server socketpair fromfd getaddrinfo gethostbyname gethostbyname_ex gethostbyaddr gethostname getfqdn "
-        "getnameinfo"
-    )
-    _replace("socket", names.split(), refuse)
-    _replace("_socket", names.split(), refuse)
+    for module in ("socket", "_socket"):
+        _replace(module, _NETWORK_CALLS.split(), refuse)
     socket = sys.modules.get("socket")
     if socket is not None:
         socket.socket.__init__ = refuse  # pyright: ignore[reportAttributeAccessIssue] - stays a class for isinstance
 
 
 def _guard_terminal() -> None:
-    builtins.input = _refuse(lambda: EOFError("An actor has no terminal to read from. People talk to agents by messages."))
+    builtins.input = _refuse(
+        lambda: EOFError("An actor has no terminal to read from. People talk to agents by messages.")
+    )
     sys.breakpointhook = _refuse(
         lambda: RuntimeError("An actor has no debugger. Run its class natively with vespiary_sdk.testing.FakeHost.")
     )
 
 
-def _replace(module: str, names: list[str], value: Any) -> None:
+def _replace(module: str, names: Iterable[str], value: Any) -> None:
     try:
         found = importlib.import_module(module)
     except ImportError:

@@ -7,19 +7,30 @@ import sys
 from collections.abc import Iterator
 
 MODULES = """
-abc annotationlib argparse array ast asyncio base64 bdb binascii bisect builtins bz2 calendar cmath cmd code codecs codeop collections colorsys
-compileall compression concurrent configparser contextlib contextvars copy copyreg csv ctypes curses dataclasses datetime decimal difflib dis
-doctest email encodings enum errno filecmp fileinput fnmatch fractions functools gc getopt getpass gettext glob graphlib gzip hashlib
-heapq hmac html http importlib inspect io ipaddress itertools json keyword linecache locale logging lzma marshal math mimetypes
-modulefinder multiprocessing netrc ntpath nturl2path numbers opcode operator optparse os pathlib pdb pickle pickletools pkgutil platform
-plistlib posixpath pprint profile pstats py_compile pyclbr pydoc pyexpat queue quopri random re reprlib rlcompleter runpy sched secrets select
-selectors shelve shlex shutil signal site smtplib socket socketserver sqlite3 ssl stat statistics string stringprep struct subprocess symtable sys
-sysconfig tabnanny tarfile tempfile textwrap threading time timeit token tokenize tomllib trace traceback tracemalloc types typing unicodedata
-unittest urllib uuid warnings wave weakref webbrowser wsgiref xml xmlrpc zipapp zipfile zipimport zlib zoneinfo _colorize _compat_pickle
-_py_abc _pydatetime _pydecimal _pylong _strptime
+abc annotationlib argparse array ast asyncio base64 bdb binascii bisect builtins bz2 calendar cmath cmd code
+codecs codeop collections colorsys compileall compression concurrent configparser contextlib contextvars copy
+copyreg csv ctypes curses dataclasses datetime decimal difflib dis doctest email encodings enum errno filecmp
+fileinput fnmatch fractions functools gc getopt getpass gettext glob graphlib gzip hashlib heapq hmac html
+http importlib inspect io ipaddress itertools json keyword linecache locale logging lzma marshal math
+mimetypes modulefinder multiprocessing netrc ntpath nturl2path numbers opcode operator optparse os pathlib pdb
+pickle pickletools pkgutil platform plistlib posixpath pprint profile pstats py_compile pyclbr pydoc pyexpat
+queue quopri random re reprlib rlcompleter runpy sched secrets select selectors shelve shlex shutil signal
+site smtplib socket socketserver sqlite3 ssl stat statistics string stringprep struct subprocess symtable sys
+sysconfig tabnanny tarfile tempfile textwrap threading time timeit token tokenize tomllib trace traceback
+tracemalloc types typing unicodedata unittest urllib uuid warnings wave weakref webbrowser wsgiref xml xmlrpc
+zipapp zipfile zipimport zlib zoneinfo _colorize _compat_pickle _py_abc _pydatetime _pydecimal _pylong
+_strptime
 """
 
-SKIPPED = ("__main__", "asyncio.windows", "encodings.mbcs", "encodings.oem", "multiprocessing.", "curses.", "ctypes.macholib")
+SKIPPED = (
+    "__main__",
+    "asyncio.windows",
+    "encodings.mbcs",
+    "encodings.oem",
+    "multiprocessing.",
+    "curses.",
+    "ctypes.macholib",
+)
 """Starts of the names of submodules that make no sense in a guest."""
 
 

@@ -5,12 +5,13 @@ import json
 import re
 import sys
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
-from vespiary_component import bundle, preload
 from vespiary_sdk import Actor
 from vespiary_sdk._failures import hint_for
 from vespiary_sdk.errors import ActorError
+
+from vespiary_component import bundle, preload
 
 RESERVED = {"vespiary_sdk", "vespiary_component"}
 """Packages that a bundle cannot replace."""
@@ -19,13 +20,14 @@ RESERVED = {"vespiary_sdk", "vespiary_component"}
 def make(text: str) -> Actor:
     """The actor that a constructor's text describes. Raises `ActorError`, and whatever the actor's own code raises."""
     try:
-        spec: Any = json.loads(text)
+        read: Any = json.loads(text)
     except ValueError as error:
         raise ActorError(f"The actor's configuration is not JSON: {error}.") from error
-    if not isinstance(spec, dict) or not isinstance(spec.get("code"), dict):  # pyright: ignore[reportUnknownMemberType]
+    spec = cast("dict[str, Any]", read) if isinstance(read, dict) else {}
+    if not isinstance(spec.get("code"), dict):
         raise ActorError('The actor\'s configuration must be {"name", "config", "code"}.')
     code: dict[str, Any] = spec["code"]
-    config: Any = spec.get("config") or {}  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    config: dict[str, Any] = spec.get("config") or {}
     if "preloaded" in code:
         return preload.actor_class(str(code["preloaded"]))(config)
     entry = code.get("entry")
@@ -41,11 +43,15 @@ def load(entry: str, files: bundle.Files) -> type[Actor]:
         raise ActorError(f"{entry!r} is not the name of a module.")
     top = module_name.partition(".")[0]
     if top in sys.stdlib_module_names or top in RESERVED:
-        raise ActorError(f"An actor's module cannot be called {top}: Python or the SDK has one of that name. Rename {top}.py.")
+        raise ActorError(
+            f"An actor's module cannot be called {top}: Python or the SDK has one of that name. Rename {top}.py."
+        )
     finder = bundle.install(files, RESERVED)
     if finder.find_spec(module_name) is None:
         path = module_name.replace(".", "/")
-        raise ActorError(f"The actor's module {module_name} is not there: no {path}.py among {', '.join(sorted(files)) or 'no files'}.")
+        raise ActorError(
+            f"The actor's module {module_name} is not there: no {path}.py among {', '.join(sorted(files)) or 'no files'}."
+        )
     try:
         module = importlib.import_module(module_name)
     except SyntaxError as error:
@@ -73,7 +79,7 @@ def the_class(module: ModuleType, class_name: str = "") -> type[Actor]:
     if not leaves:
         raise ActorError(f"{name} has no class that derives from vespiary_sdk.Actor.")
     names = sorted(cls.__name__ for cls in leaves)
-    raise ActorError(f"{name} has {len(names)} actors: {', '.join(names)}. Say which: entry = \"{name}:{names[0]}\".")
+    raise ActorError(f'{name} has {len(names)} actors: {", ".join(names)}. Say which: entry = "{name}:{names[0]}".')
 
 
 def _syntax(error: SyntaxError) -> str:

@@ -7,6 +7,8 @@
 from collections.abc import Callable
 
 from componentize_py_types import Err  # type: ignore[import-not-found]
+from vespiary_sdk._port import Capability, Level
+from vespiary_sdk.errors import refused
 from wit_world.imports import (  # type: ignore[import-not-found]
     agents,
     command,
@@ -19,9 +21,6 @@ from wit_world.imports import (  # type: ignore[import-not-found]
     timer,
     workspace,
 )
-
-from vespiary_sdk._port import Capability, Level
-from vespiary_sdk.errors import refused
 
 _START: dict[str, Callable[[str], int]] = {
     "workspace": workspace.start,

@@ -9,11 +9,12 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 
-from vespiary_component import bundle
 from vespiary_sdk import Actor
 from vespiary_sdk._actor import handlers_of
 from vespiary_sdk._tools import tools_of
 from vespiary_sdk.errors import ActorError
+
+from vespiary_component import bundle
 
 
 @dataclass(frozen=True, slots=True)

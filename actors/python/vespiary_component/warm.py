@@ -1,16 +1,17 @@
 """Uses everything once while the component is built, so that what Python sets up on first use is part of the snapshot.
 
-Python specialises code that runs, fills caches, shares dictionary keys: each instance would do that again, in time and in memory of its
-own. Nothing of the actors made here outlives the build.
+Python specialises code that runs, fills caches, shares dictionary keys: each instance would do that again, in time and in
+memory of its own. Nothing of the actors made here outlives the build.
 """
 
 import json
 from typing import Any
 
-from vespiary_component import preload
 from vespiary_sdk import Actor, Message, ToolError, llm, log, messaging, on, sleep, tool, workspace
 from vespiary_sdk._instance import Instance
 from vespiary_sdk._port import Capability, Level
+
+from vespiary_component import preload
 
 ROUNDS = 30
 """Enough for the interpreter to take code for hot."""

@@ -46,8 +46,8 @@ class Handler:
 def on(pattern: str, extent: Extent = "own") -> Callable[[F], F]:
     """Call this method for each message whose type matches: `a.b`, `a.*` for all below `a`, `*` for all.
 
-    `extent` says from where: the actor's `own` scope, its `subtree`, or `everywhere` in the same run. May be used more than once on a
-    method. The method takes the message, and may be `async`.
+    `extent` says from where: the actor's `own` scope, its `subtree`, or `everywhere` in the same run. May be used more than
+    once on a method. The method takes the message, and may be `async`.
     """
 
     def mark(method: F) -> F:

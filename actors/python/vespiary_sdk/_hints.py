@@ -37,7 +37,10 @@ _SEQUENCES: dict[Any, Callable[[list[Any]], Any]] = {
     collections.abc.Collection: list,
 }
 _MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
-_SUPPORTED = "str, int, float, bool, None, Any, list, tuple, dict, Literal, Optional and unions, Enum, dataclass, TypedDict and Annotated"
+_SUPPORTED = (
+    "str, int, float, bool, None, Any, list, tuple, dict, Literal, Optional and unions, Enum, dataclass, TypedDict "
+    "and Annotated"
+)
 
 
 def shape_of(hint: Any, where: str, seen: tuple[Any, ...] = ()) -> Shape:
@@ -68,12 +71,13 @@ def shape_of(hint: Any, where: str, seen: tuple[Any, ...] = ()) -> Shape:
             raise ActorError(f"{where}: the keys of a JSON object are strings; use dict[str, ...].")
         return shapes.mapping(shape_of(args[1], where, seen) if args else shapes.ANY)
     if isinstance(hint, type):
-        if issubclass(hint, enum.Enum):
-            return shapes.choice([member.value for member in hint], list(hint))
-        if dataclasses.is_dataclass(hint):
-            return _dataclass(hint, where, seen)
-        if typing.is_typeddict(hint):
-            return _typed_dict(hint, where, seen)
+        cls = cast("type[Any]", hint)
+        if issubclass(cls, enum.Enum):
+            return shapes.choice([member.value for member in cls], list(cls))
+        if dataclasses.is_dataclass(cls):
+            return _dataclass(cls, where, seen)
+        if typing.is_typeddict(cls):
+            return _typed_dict(cls, where, seen)
     raise ActorError(f"{where}: the type {_name(hint)} cannot be an argument of a tool. Supported: {_SUPPORTED}.")
 
 

@@ -1,13 +1,14 @@
 """An actor at work: what the host's five calls do. The same for the component and for the fake host.
 
-Runs every handler as a task, collects the failures of a step, dispatches tool calls. Nothing that an author's code does gets past it.
+Runs every handler as a task, collects the failures of a step, dispatches tool calls. Nothing that an author's code does gets
+past it.
 """
 
 import asyncio
 import inspect
 import json
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 from vespiary_sdk import _runtime, messaging
 from vespiary_sdk._actor import Actor, Handler, Message, handlers_of
@@ -158,8 +159,8 @@ class Instance:
     # Tools
 
     def _tool_message(self, message: Message) -> None:
-        payload: Any = message.payload
-        call = payload.get("call") if isinstance(payload, dict) else None  # pyright: ignore[reportUnknownVariableType]
+        payload = cast("dict[str, Any]", message.payload) if isinstance(message.payload, dict) else {}
+        call = payload.get("call")
         if not isinstance(call, str):
             self._failures.append({"message": message.id, "error": f"{message.type} has no text `call`."})
         elif message.type == TOOL_CANCEL:

@@ -7,7 +7,7 @@ Knows requests by their ids only.
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from contextvars import Context
 from typing import Any, NoReturn
@@ -44,7 +44,7 @@ class StepLoop(asyncio.AbstractEventLoop):
         return bool(self._timers or self._waiting)
 
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self) -> Generator[None]:
         """Be the running loop. Natively there may be another one around it (an async test); it gets its place back."""
         outer = asyncio._get_running_loop()  # pyright: ignore[reportPrivateUsage]
         suspended = _swap_task(outer, None) if outer is not None and _swap_task is not None else None

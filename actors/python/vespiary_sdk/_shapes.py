@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 Take = Callable[[Any, str, list[str]], Any]
 """(value, where, problems) -> the value; what is returned counts only if no problem was added."""
@@ -120,12 +120,9 @@ def choice(values: Sequence[Any], result: Sequence[Any]) -> Shape:
     """One of a few scalars; `result[i]` is what `values[i]` means."""
 
     def take(value: Any, where: str, problems: list[str]) -> Any:
-        for alike in (
-            lambda option: type(option) is type(value) and option == value,
-            lambda option: str(option) == str(value),
-        ):
+        for exact in (True, False):
             for option, meaning in zip(values, result, strict=True):
-                if alike(option):
+                if str(option) == str(value) and (not exact or type(option) is type(value)):
                     return meaning
         allowed = ", ".join(json.dumps(option, ensure_ascii=False) for option in values)
         problems.append(at(where, f"expected one of {allowed}, got {describe(value)}"))
@@ -142,10 +139,11 @@ def sequence(item: Shape, make: Callable[[list[Any]], Any] = list) -> Shape:
     """A list of one kind of item."""
 
     def take(value: Any, where: str, problems: list[str]) -> Any:
-        items = _parsed(value, list)
-        if not isinstance(items, list):
+        given = _parsed(value, list)
+        if not isinstance(given, list):
             problems.append(at(where, f"expected an array, got {describe(value)}"))
             return value
+        items = cast("list[Any]", given)
         before = len(problems)
         found = [item.take(entry, f"{where}[{index}]", problems) for index, entry in enumerate(items)]
         return make(found) if len(problems) == before else found
@@ -161,7 +159,7 @@ def mapping(item: Shape) -> Shape:
         if not isinstance(entries, dict):
             problems.append(at(where, f"expected an object, got {describe(value)}"))
             return value
-        known: dict[str, Any] = entries
+        known = cast("dict[str, Any]", entries)
         return {key: item.take(entry, inside(where, key), problems) for key, entry in known.items()}
 
     schema: dict[str, Any] = {"type": "object"}
@@ -230,7 +228,7 @@ def record(members: Sequence[Member], make: Callable[[dict[str, Any]], Any], nou
         if not isinstance(entries, dict):
             problems.append(at(where, f"expected an object, got {describe(value)}"))
             return value
-        given: dict[str, Any] = entries
+        given = cast("dict[str, Any]", entries)
         before = len(problems)
         for name in given:
             if name not in known:

@@ -21,7 +21,8 @@ def parent() -> str | None:
 async def spawn(agent: str, prompt: str | None = None) -> Agent:
     """Start the agent that the configuration calls `agent`, as a child, and wait until it is ready; then give it the prompt.
 
-    What it answers comes as messages of its scope. Raises `CapabilityError` for an unknown agent, without the grant, beyond the limits.
+    What it answers comes as messages of its scope. Raises `CapabilityError` for an unknown agent, without the grant, and beyond
+    the limits.
     """
     answer = await request("agents", op="spawn", agent=agent, prompt=prompt)
     return Agent(answer["scope"], answer.get("name", agent))

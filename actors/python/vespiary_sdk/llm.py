@@ -40,8 +40,8 @@ async def complete(
 ) -> Completion:
     """Call a model and wait for the whole reply; what it streams meanwhile goes to the run's events.
 
-    A message is `{"role": "system" | "user" | "assistant" | "tool", "content", "tool_calls"?, "tool_call_id"?, "reasoning"?}`, a tool
-    `{"name", "description", "parameters"}`. `model` is a name from the configuration; without it, the agent's own.
+    A message is `{"role": "system" | "user" | "assistant" | "tool", "content", "tool_calls"?, "tool_call_id"?, "reasoning"?}`, a
+    tool `{"name", "description", "parameters"}`. `model` is a name from the configuration; without it, the agent's own.
     Raises `CapabilityError` for an unknown or forbidden model, a malformed request, and when the provider fails.
     """
     answer = await request(

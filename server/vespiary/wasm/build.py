@@ -30,8 +30,8 @@ class BuildError(Exception):
 def build(output: Path, *, wit: Path, actors: Path, progress: Callable[[str], None]) -> None:
     """Build the component into `output`, which appears at once and complete, or not at all.
 
-    `wit` is the folder of the world, `actors` the one that holds `python/` (the SDK) and a folder for each built-in actor. Takes about
-    half a minute. `progress` is told what goes on, in words for a person. Raises `BuildError`.
+    `wit` is the folder of the world, `actors` the one that holds `python/` (the SDK) and a folder for each built-in actor. Takes
+    about half a minute. `progress` is told what goes on, in words for a person. Raises `BuildError`.
     """
     _require_componentize()
     started = time.monotonic()

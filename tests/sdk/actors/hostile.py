@@ -1,5 +1,8 @@
 """Tries what an actor cannot or should not do."""
 
+# ruff: noqa: PTH109, PTH110, PTH123, PTH208, SIM115
+# pyright: reportDeprecated=false
+
 import asyncio
 import concurrent.futures
 import importlib

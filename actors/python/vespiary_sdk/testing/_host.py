@@ -30,7 +30,8 @@ class FakeHost:
 
     `workspace` answers all workspace requests: texts by path, or a `FakeWorkspace`. `answers` says what other requests get: by
     capability, a function of the request that returns the answer or raises `CapabilityError`. A request that nothing answers waits
-    in `requests` for `answer` or `refuse`. A failing handler raises `HandlerFailed`, unless `collect_failures` is set; then see `failures`.
+    in `requests` for `answer` or `refuse`. A failing handler raises `HandlerFailed`, unless `collect_failures` is set; then see
+    `failures`.
     """
 
     def __init__(
@@ -96,7 +97,8 @@ class FakeHost:
     ) -> list[Sent]:
         """Deliver a message and go on until nothing more happens by itself. Gives what the actor sent meanwhile.
 
-        Unlike a real host, it delivers whatever it is told to, subscribed or not. `scope` is the sender's, by default the actor's own.
+        Unlike a real host, it delivers whatever it is told to, subscribed or not. `scope` is the sender's, by default the
+        actor's own.
         """
         before = len(self.sent)
         number = id or f"root:{self._number()}"
