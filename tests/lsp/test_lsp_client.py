@@ -174,7 +174,8 @@ def test_values_survive_the_wire() -> None:
 
 def test_what_cannot_be_read_is_an_error_and_unknown_events_are_none() -> None:
     assert event_from_wire({"kind": "brand.new"}) is None
-    for data in ({}, [], {**to_wire(info()), "text": 5}, {**to_wire(info()), "files": {}}):
+    wrong: list[Any] = [{}, [], {**to_wire(info()), "text": 5}, {**to_wire(info()), "files": {}}]
+    for data in wrong:
         with pytest.raises(ValueError, match=r"expected|has no"):
             from_wire(RunInfo, data)
 

@@ -73,21 +73,30 @@ def test_a_client_without_versions_gets_plain_changes(root: Path) -> None:
     assert finished["text"] == "applied: "
 
 
+def answers(answer: Any) -> Any:
+    """An editor that changes nothing and says this."""
+
+    def then(server: RawServer, params: Any) -> Any:
+        return answer
+
+    return then
+
+
+VERDICTS: list[tuple[Any, str, str]] = [
+    (becomes("HELLO\nworld\n", {"applied": False}), "applied", ""),
+    (becomes("HELLO\nworld\n", ValueError("lost")), "applied", ""),
+    (becomes("HELLO\r\nworld", {"applied": True}), "applied", ""),
+    (becomes("typed hello\nworld\n", {"applied": True}), "stale", "at the same moment"),
+    (becomes("typed hello\nworld\n", {"applied": False}), "stale", "at the same moment"),
+    (answers({"applied": False, "failureReason": "read-only"}), "refused", "read-only"),
+    (answers(ValueError("stale version")), "refused", "stale version"),
+    (answers(None), "refused", "refused the change"),
+    (answers({"applied": True}), "refused", "as before"),
+]
+
+
 @requirement("lsp:confirmed")
-@pytest.mark.parametrize(
-    ("then", "state", "why"),
-    [
-        (becomes("HELLO\nworld\n", {"applied": False}), "applied", ""),
-        (becomes("HELLO\nworld\n", ValueError("lost")), "applied", ""),
-        (becomes("HELLO\r\nworld", {"applied": True}), "applied", ""),
-        (becomes("typed hello\nworld\n", {"applied": True}), "stale", "at the same moment"),
-        (becomes("typed hello\nworld\n", {"applied": False}), "stale", "at the same moment"),
-        (lambda server, params: {"applied": False, "failureReason": "read-only"}, "refused", "read-only"),
-        (lambda server, params: ValueError("stale version"), "refused", "stale version"),
-        (lambda server, params: None, "refused", "refused the change"),
-        (lambda server, params: {"applied": True}, "refused", "as before"),
-    ],
-)
+@pytest.mark.parametrize(("then", "state", "why"), VERDICTS)
 def test_what_the_document_says_counts_and_not_what_the_client_says(
     root: Path, then: Any, state: str, why: str
 ) -> None:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import anyio
 import pytest
@@ -25,11 +26,16 @@ class Editor:
         self.finished = anyio.Event()
 
 
+EDITORS: WeakKeyDictionary[LanguageClient, Editor] = WeakKeyDictionary()
+
+
 def make_client() -> LanguageClient:
     client = pytest_lsp.make_test_lsp_client()
-    client.editor = editor = Editor()
+    editor = EDITORS[client] = Editor()
 
-    @client.feature("workspace/applyEdit")
+    feature: Any = client.feature
+
+    @feature("workspace/applyEdit")
     def apply(ls: LanguageClient, params: types.ApplyWorkspaceEditParams) -> types.ApplyWorkspaceEditResult:
         for change in params.edit.document_changes or []:
             assert isinstance(change, types.TextDocumentEdit)
@@ -48,11 +54,11 @@ def make_client() -> LanguageClient:
             ls.text_document_did_change(types.DidChangeTextDocumentParams(document, [whole]))
         return types.ApplyWorkspaceEditResult(applied=True)
 
-    @client.feature("client/registerCapability")
+    @feature("client/registerCapability")
     def register(params: types.RegistrationParams) -> None:
         return None
 
-    @client.feature("vespiary/event")
+    @feature("vespiary/event")
     def event(params: Any) -> None:
         editor.events.append(params._asdict())
         if params.kind == "run.finished":
@@ -93,7 +99,7 @@ async def client(lsp_client: LanguageClient, tmp_path: Path) -> AsyncGenerator[N
 async def test_an_agent_edits_an_unsaved_document_of_an_independent_client(
     client: LanguageClient, tmp_path: Path
 ) -> None:
-    editor: Editor = client.editor
+    editor = EDITORS[client]
     uri = (tmp_path / "project" / "a.txt").as_uri()
     editor.texts[uri], editor.versions[uri] = "typed\n", 1
     client.text_document_did_open(

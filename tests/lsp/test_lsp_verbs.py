@@ -11,7 +11,9 @@ from vespiary import protocol
 PLACE = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 5}}
 NOWHERE = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 0}}
 DIAGNOSTIC = {"message": "odd", "range": PLACE, "severity": 1}
-LITERALS = {"textDocument": {"codeAction": {"codeActionLiteralSupport": {"codeActionKind": {"valueSet": []}}}}}
+LITERALS: dict[str, Any] = {
+    "textDocument": {"codeAction": {"codeActionLiteralSupport": {"codeActionKind": {"valueSet": []}}}}
+}
 
 
 def command(name: str, *arguments: Any) -> dict[str, Any]:

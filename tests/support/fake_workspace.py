@@ -1,9 +1,10 @@
 """A workspace without WebAssembly or models: `Workspace` as a front sees it, with an agent that does what the prompt says.
 
 A prompt that is a JSON array is a program, a list of steps:
-`["say", TEXT]`, `["read", PATH]` (says the buffer's or file's text), `["replace", PATH, OLD, NEW]`, `["replace-all", PATH, OLD, NEW]`, `["create", PATH, TEXT]`,
+`["say", TEXT]`, `["read", PATH]` (says the buffer's or file's text), `["replace", PATH, OLD, NEW]`,
+`["replace-all", PATH, OLD, NEW]`, `["create", PATH, TEXT]`,
 `["delete", PATH]`, `["rename", PATH, TO]` (each says what became of it), `["touch", PATH]` (tells tests that it got here),
-`["await", PATH]` (waits for that file), `["hang"]`, `["fail", MESSAGE]`. Any other prompt is answered with the task as JSON.
+`["hang"]`, `["fail", MESSAGE]`. Any other prompt is answered with the task as JSON.
 """
 
 import json
@@ -130,9 +131,6 @@ class FakeWorkspace:
                 return self._text(path)
             case "touch", (path,):
                 await anyio.Path(self.root / path).touch()
-            case "await", (path,):
-                while not await anyio.Path(self.root / path).exists():
-                    await anyio.sleep(0.01)
             case "hang", ():
                 await anyio.sleep_forever()
             case "fail", (message,):

@@ -1,5 +1,6 @@
 """The language server as a process, spoken to in bytes: no library in between that could hide a fault of the server."""
 
+import contextlib
 import json
 import os
 import queue
@@ -65,10 +66,8 @@ class RawServer:
             thread.join(5)
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             if stream is not None:
-                try:
+                with contextlib.suppress(BrokenPipeError):
                     stream.close()
-                except BrokenPipeError:
-                    pass
 
     # Speaking
 
@@ -103,7 +102,13 @@ class RawServer:
 
     def initialize(self, root: Path | None, **more: Any) -> Json:
         folders = [{"uri": root.as_uri(), "name": root.name}] if root is not None else None
-        params = {"processId": os.getpid(), "rootUri": None, "workspaceFolders": folders, "capabilities": {}, **more}
+        params: Json = {
+            "processId": os.getpid(),
+            "rootUri": None,
+            "workspaceFolders": folders,
+            "capabilities": {},
+            **more,
+        }
         result = self.request("initialize", params)
         self.notify("initialized", {})
         return result
@@ -184,15 +189,12 @@ class RawServer:
 
     def _read_log(self) -> None:
         assert self.process.stderr is not None
-        while piece := self.process.stderr.read1():
-            self.log += piece
+        for line in self.process.stderr:
+            self.log += line
 
 
 def _is_event(message: Json, run: str, kind: str | None = None) -> bool:
-    params = message.get("params")
-    return (
-        message.get("method") == "vespiary/event"
-        and isinstance(params, dict)
-        and params["runId"] == run
-        and kind in (None, params["kind"])
-    )
+    if message.get("method") != "vespiary/event":
+        return False
+    params: Json = message["params"]
+    return params["runId"] == run and kind in (None, params["kind"])
