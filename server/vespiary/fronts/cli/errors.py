@@ -20,12 +20,15 @@ def reporting() -> Generator[None]:
         tell(error)
         usage = isinstance(error, UsageError) or error.code.startswith(("config.", "usage"))
         raise typer.Exit(USAGE if usage else FAILED) from None
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            # The reader of our output left, as `head` does: not worth a word.
+            sys.stdout = None
+        else:
+            say(f"vespiary: {error}")
+        raise typer.Exit(FAILED) from None
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
-    except BrokenPipeError:
-        # The reader of our output left, as `head` does: not worth a word.
-        sys.stdout = None
-        raise typer.Exit(FAILED) from None
 
 
 def tell(error: VespiaryError) -> None:

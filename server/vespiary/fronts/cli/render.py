@@ -54,7 +54,7 @@ class Renderer:
             case ActorFailedEvent(actor, problem, restarted):
                 after = " It was restarted." if restarted else ""
                 self._line(f"[red]{escape(actor)} failed: {escape(problem.message)}[/]{after}")
-            case Status("retrying", detail):
+            case Status("retrying" | "restarted", detail):
                 self._line(f"[yellow]{escape(detail or 'Trying again.')}[/]")
             case RunFinished() as end:
                 self._end(end)

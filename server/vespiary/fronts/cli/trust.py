@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from vespiary.fronts.cli.errors import say
+from vespiary.model.errors import UsageError
 
 
 def change_trust(folder: Path, *, remove: bool) -> None:
@@ -15,8 +16,11 @@ def change_trust(folder: Path, *, remove: bool) -> None:
         untrust(root)
         say(f"{root} is not trusted any more.")
         return
-    wishes = needs_trust(load(root, trusted=True))
-    trust(root)
+    config = load(root, trusted=True)
+    if config.workspace_file is None:
+        raise UsageError(f"There is no vespiary.toml in {root}: there is nothing to trust.", hint="Name another folder.")
+    # What was read and is told, not what the file may hold by now.
+    trust(root, config.workspace_file)
     say(f"{root} is trusted as its vespiary.toml reads now. A change to that file asks again.")
-    for wish in wishes:
-        say(f"  allows: {wish}")
+    for wish in needs_trust(config):
+        say(f"  {wish}")
