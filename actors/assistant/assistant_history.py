@@ -5,9 +5,10 @@ every tool call has a result, ids are unique, arguments are JSON objects, no two
 """
 
 import json
+import math
 import re
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from vespiary_sdk.llm import Completion, ToolCall
 
@@ -94,10 +95,10 @@ def parse_arguments(text: str) -> tuple[Json | None, str | None]:
     if not text.strip():
         return {}, None
     try:
-        value = json.loads(text, strict=False, parse_constant=_no_constant)
+        value = _read(text)
         if isinstance(value, str):
-            value = json.loads(value, strict=False, parse_constant=_no_constant)
-    except RecursionError:
+            value = _read(value)
+    except (RecursionError, MemoryError):  # CPython may say either when its stack ends
         return None, "The arguments are nested too deeply. Write one JSON object."
     except ValueError as error:
         return None, f"The arguments are not valid JSON: {error}. Write one JSON object and nothing else."
@@ -121,8 +122,17 @@ def _unknown(name: str, tools: Collection[str]) -> str:
     return f"There is no tool called {shown!r}. The tools are: {', '.join(tools)}."
 
 
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a JSON value")
+def _read(text: str) -> Any:
+    return json.loads(text, strict=False, parse_constant=_no_value, parse_float=_finite)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _no_value(text)
+
+
+def _no_value(text: str) -> NoReturn:
+    raise ValueError(f"{text:.40} is not a JSON value")
 
 
 def _kind(value: object) -> str:

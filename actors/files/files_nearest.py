@@ -35,8 +35,11 @@ def explain_missing(text: str, wanted: str) -> str:
     unescaped = wanted.replace("\\n", "\n").replace("\\t", "\t").replace('\\"', '"')
     if unescaped != wanted and unescaped in text:
         return f"{_MISSING} It is escaped once too often: it holds a backslash and a letter where the file has the character."
+    trimmed = wanted.strip("\n")
+    if trimmed and trimmed != wanted and trimmed in text:
+        return f"{_MISSING} It stands there without the line breaks that old_string has at its beginning or end."
     lines = text.split("\n")[:_SCANNED]
-    asked = wanted.strip("\n").split("\n")
+    asked = trimmed.split("\n")
     at = _spaced_otherwise(lines, asked)
     if at is not None:
         return f"{_MISSING} The same words stand there with other white space:\n{_show(lines, at, len(asked))}"

@@ -42,6 +42,8 @@ def test_a_reply_that_only_calls_unknown_tools_goes_on_at_once() -> None:
         ('{"at": ', "not valid JSON"),
         ("look at it", "not valid JSON"),
         ('{"at": NaN}', "not valid JSON"),
+        ('{"at": 1e999}', "not valid JSON"),
+        ('{"at": ' + "9" * 5000 + "}", "not valid JSON"),
         ("[1]", "not a list"),
         ("3", "not a number"),
         ("true", "not true or false"),

@@ -36,7 +36,7 @@ def make(sandbox: Sandbox, name: str, config: dict[str, Any] | None = None) -> l
     """Construct a built-in actor; gives the names of its tools."""
     text = json.dumps({"name": name, "config": config or {}, "code": {"preloaded": name}})
     result = sandbox.make("python", name, config=text, limits=Limits())
-    assert result.failure is None, result.failure
+    assert result.failure is None, result.failure.message
     assert result.description is not None
     return [tool.name for tool in result.description.tools]
 
@@ -48,7 +48,7 @@ def deliver(sandbox: Sandbox, name: str, type_: str, payload: Any, *, host: bool
 
 def outputs(result: StepResult) -> list[Any]:
     """Messages as (type, payload), requests as they are."""
-    assert result.failure is None, result.failure
+    assert result.failure is None, result.failure.message
     told: list[Any] = []
     for output in result.outputs:
         if isinstance(output, Send):
@@ -95,6 +95,17 @@ def test_the_assistant_converses_inside_the_component(sandbox: Sandbox) -> None:
     assert sandbox.restore(state, "assistant").failure is None
     call = request(deliver(sandbox, "assistant", "vespiary.agent.message", {"text": "more"}, host=True), "llm")
     assert len(json.loads(call.payload)["messages"]) == 7
+
+
+@requirement("actors:in-the-component", "actors:invalid-arguments")
+def test_arguments_nested_without_end_do_no_harm_inside_the_component(sandbox: Sandbox) -> None:
+    make(sandbox, "assistant")
+    deliver(sandbox, "assistant", "vespiary.agent.ready", {"tools": []}, host=True)
+    call = request(deliver(sandbox, "assistant", "vespiary.agent.message", {"text": "go"}, host=True), "llm")
+    reply = completion(tool_calls=[("look", "[" * 200_000), ("look", '{"a":' * 5_000), ("look", '"' * 200_000)])
+    call = request(outputs(sandbox.answer(call.id, json.dumps(reply), "assistant")), "llm")
+    results = [message["content"] for message in json.loads(call.payload)["messages"] if message["role"] == "tool"]
+    assert len(results) == 3
 
 
 @requirement("actors:in-the-component")

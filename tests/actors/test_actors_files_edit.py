@@ -91,6 +91,11 @@ def test_text_that_was_escaped_twice_is_recognised() -> None:
 
 
 @requirement("actors:edit-help")
+def test_a_line_break_too_many_is_pointed_out() -> None:
+    assert "without the line breaks" in refused("one\ntwo", edit("two\n", "2\n"))
+
+
+@requirement("actors:edit-help")
 def test_the_nearest_lines_are_shown() -> None:
     text = "".join(f"line {number}\n" for number in range(50)) + "    total = compute_sum(values)\n    return total\n"
     told = refused(text, edit("    total = compute_sums(value)\n    return total\n", "x"))
