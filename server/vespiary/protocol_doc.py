@@ -87,15 +87,24 @@ def _events() -> str:
 
 
 def _table(cls: type[Any]) -> str:
+    """The fields of parameters with their defaults, of everything else with whether they are always there."""
     hints = get_type_hints(cls)
     docs = _field_docs(cls)
+    given = hasattr(cls, "__pydantic_config__")
     rows = [
-        f"| `{camel(item.name)}` | {_type(hints[item.name])} | {_default(item)} | {docs.get(item.name, '')} |"
+        f"| `{camel(item.name)}` | {_type(hints[item.name])} | {_default(item) if given else _presence(hints[item.name])} "
+        f"| {docs.get(item.name, '')} |"
         for item in fields(cls)
     ]
     if not rows:
         return "None.\n"
-    return "\n".join(["| Field | Type | Default | Meaning |", "| --- | --- | --- | --- |", *rows]) + "\n"
+    return "\n".join(
+        [f"| Field | Type | {'Default' if given else 'Present'} | Meaning |", "| --- | --- | --- | --- |", *rows, ""]
+    )
+
+
+def _presence(hint: Any) -> str:
+    return "if there is one" if type(None) in get_args(hint) else "always"
 
 
 def _default(item: "Field[Any]") -> str:
