@@ -146,3 +146,9 @@ def test_depth_is_counted_whether_or_not_the_text_is_closed(depth: int, pair: st
     opening = '{"a":' if pair == "{}" else "["
     text = opening * depth + ("1" + pair[1] * depth if closed else "")
     assert too_deep(text) == (depth > MAX_JSON_DEPTH)
+
+
+@requirement("sdk:deep-json")
+@given(st.text('[]{}"\\', max_size=200), st.integers(1, 2000))
+def test_brackets_inside_a_string_do_not_count(text: str, times: int) -> None:
+    assert not too_deep(json.dumps({"text": text * times}))

@@ -248,3 +248,8 @@ def test_the_same_actor_runs_natively() -> None:
     exec(compile(source("worker"), "worker.py", "exec"), module.__dict__)
     host = FakeHost(the_class(module), workspace={"a": "häuser"})
     assert host.send("race") == [Sent("won", "häuser")]
+
+
+@requirement("sdk:deep-json")
+def test_a_long_text_that_looks_like_deep_json_is_read(hostile: LiveActor) -> None:
+    assert error(hostile.send("try", "long_text")) == ""

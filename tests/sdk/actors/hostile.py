@@ -65,6 +65,7 @@ ATTEMPTS: dict[str, Callable[[], Any]] = {
     "memory": lambda: [bytearray(1 << 24) for _ in range(1000)],
     "deep_list": lambda: json.loads("[" * 100_000 + "]" * 100_000),
     "deep_object": lambda: json.loads('{"a":' * 5_000 + "1" + "}" * 5_000),
+    "long_text": lambda: json.loads(json.dumps({"a": '{"a":' * 200_000})),
     "deep_open": lambda: json.loads("[" * 100_000),
     "loop": loop,
 }
