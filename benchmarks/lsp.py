@@ -2,9 +2,9 @@
 
     python benchmarks/lsp.py [--rounds 9]
 
-Three servers: `bare` (pygls alone), `core` (the same handlers on Vespiary's core) and `vespiary serve` itself. All are warm: each was
-started once before. The client is one thread of raw bytes, the same for all, and writes blockingly. Each figure is the median over
-the rounds; figures are of the machine that it runs on, so only the ratios are worth comparing.
+Three servers: `bare` (pygls alone), `core` (the same handlers on Vespiary's core) and `vespiary serve` itself. All are warm: each
+was started once before. The client is one thread of raw bytes, the same for all, and writes blockingly. Each figure is the median
+over the rounds; figures are of the machine that it runs on, so only the ratios are worth comparing.
 """
 
 import argparse
@@ -146,7 +146,8 @@ def method_of(name: str) -> str:
 
 def requests(client: Client, name: str) -> float:
     """The median round trip of an async custom method, in microseconds."""
-    method, times = method_of(name), []
+    method = method_of(name)
+    times: list[float] = []
     for _ in range(100):
         client.call(method, {})
     for _ in range(500):

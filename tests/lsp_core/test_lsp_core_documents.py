@@ -47,7 +47,7 @@ def oracle_edit(text: str, start: tuple[int, int], end: tuple[int, int], new: st
     return text[:a] + new + text[b:]
 
 
-@requirement("lsp-core:documents")
+@requirement("core:documents")
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @settings(max_examples=400, deadline=None)
 @given(text=texts, changes=edits, where=positions)

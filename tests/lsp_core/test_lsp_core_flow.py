@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from ledger import requirement
 from support.lsp_core_client import SERVER, TIMEOUT, ServerProcess, framed
@@ -15,7 +16,7 @@ from vespiary.fronts.lsp.core.errors import ClientGone
 from vespiary.fronts.lsp.core.outgoing import IN_FLIGHT, Outgoing
 
 
-@requirement("lsp-core:flow")
+@requirement("core:flow")
 def test_a_thousand_edits_to_a_client_that_writes_blockingly_do_not_hang() -> None:
     """The client reads a message, writes its answer blockingly, and only then reads the next, with much to say at once."""
     with ServerProcess() as other:
@@ -33,13 +34,13 @@ def test_a_thousand_edits_to_a_client_that_writes_blockingly_do_not_hang() -> No
         assert other.stop() == 0
 
 
-@requirement("lsp-core:flow")
+@requirement("core:flow")
 @pytest.mark.anyio
 async def test_at_most_64_requests_of_one_method_are_in_flight() -> None:
     sent: list[dict[str, Any]] = []
 
     async def drain() -> None:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
 
     outgoing = Outgoing(sent.append, drain)
     async with anyio.create_task_group() as tasks:
@@ -56,7 +57,7 @@ async def test_at_most_64_requests_of_one_method_are_in_flight() -> None:
     assert len(sent) == IN_FLIGHT * 3 + 1
 
 
-@requirement("lsp-core:no-leaks")
+@requirement("core:no-leaks")
 @pytest.mark.anyio
 async def test_whoever_stops_waiting_leaves_nothing_and_the_client_is_told() -> None:
     sent: list[dict[str, Any]] = []
@@ -72,7 +73,7 @@ async def test_whoever_stops_waiting_leaves_nothing_and_the_client_is_told() -> 
     assert outgoing.resolve({"id": sent[0]["id"], "result": 1}) is False
 
 
-@requirement("lsp-core:client-gone")
+@requirement("core:client-gone")
 @pytest.mark.anyio
 async def test_whoever_waits_is_told_that_the_client_left() -> None:
     async def drain() -> None: ...
@@ -96,13 +97,13 @@ async def test_whoever_waits_is_told_that_the_client_left() -> None:
         await outgoing.request("m")
 
 
-@requirement("lsp-core:never-blocks")
+@requirement("core:never-blocks")
 def test_a_client_that_does_not_read_is_still_heard() -> None:
     """The server owes 50 MB and goes on reading: the client's large messages are all taken in the meantime."""
     with subprocess.Popen([sys.executable, str(SERVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stdout
-        calls = [
+        calls: list[dict[str, Any]] = [
             {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"processId": None, "capabilities": {}}},
             {"jsonrpc": "2.0", "id": 2, "method": "t/flood", "params": {"count": 50_000}},
             *({"jsonrpc": "2.0", "method": "t/ignored", "params": {"pad": "x" * 100_000}} for _ in range(50)),
@@ -126,14 +127,14 @@ def test_a_client_that_does_not_read_is_still_heard() -> None:
         assert process.wait(TIMEOUT) == 1
 
 
-@requirement("lsp-core:never-blocks")
+@requirement("core:never-blocks")
 def test_notifications_from_a_thread_arrive_in_order(server: ServerProcess) -> None:
     assert server.result("t/thread", {"count": 2000}) == "sent"
     ticks = [message["params"]["n"] for message in server.other if message.get("method") == "t/tick"]
     assert ticks == list(range(2000))
 
 
-@requirement("lsp-core:no-leaks")
+@requirement("core:no-leaks")
 def test_nothing_is_left_of_what_is_done(server: ServerProcess) -> None:
     server.result("t/progress", {"token": "p"})
     for number in range(300):
@@ -149,7 +150,7 @@ def test_nothing_is_left_of_what_is_done(server: ServerProcess) -> None:
     assert left == {"futures": 0, "results": 0, "running": 1, "waiting": 0, "tokens": 0}
 
 
-@requirement("lsp-core:own-stdin")
+@requirement("core:own-stdin")
 @pytest.mark.anyio
 async def test_the_input_does_not_need_the_thread_pool() -> None:
     """pygls reads through the pool that its handlers wait in; here nothing ever makes that pool."""
@@ -225,7 +226,7 @@ def test_the_writer_thread_keeps_order_and_drains(tmp_path: Any) -> None:
             for number in range(100):
                 writer.send(b"%d" % number)
             await writer.drain()
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
             await writer.close()
             writer.send(b"too late")
 

@@ -1,6 +1,7 @@
 """Bytes to messages."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -27,11 +28,11 @@ def test_messages_arrive_whole_however_they_are_cut(values: list[Any], cuts: lis
     bodies = [json.dumps(value).encode() for value in values]
     stream = b"".join(frame(body) for body in bodies)
     places = sorted({0, len(stream), *(min(cut, len(stream)) for cut in cuts)})
-    pieces = [stream[a:b] for a, b in zip(places, places[1:], strict=False)]
+    pieces = [stream[a:b] for a, b in pairwise(places)]
     assert feed(Framer(), *pieces) == bodies
 
 
-@requirement("lsp-core:malformed")
+@requirement("core:malformed")
 @pytest.mark.parametrize(
     "garbage",
     [
@@ -78,7 +79,7 @@ def test_headers_inside_a_document_are_not_taken_for_headers() -> None:
     assert [item for item in items if isinstance(item, bytes)] == [GOOD]
 
 
-@requirement("lsp-core:tcp")
+@requirement("core:tcp")
 @pytest.mark.parametrize(
     "request_bytes",
     [

@@ -1,7 +1,9 @@
 """Beginning and end of a server process."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from ledger import requirement
 from support.lsp_core_client import SERVER, TIMEOUT, ServerProcess, framed
 
-INITIALIZE = {
+INITIALIZE: dict[str, Any] = {
     "jsonrpc": "2.0",
     "id": 1,
     "method": "initialize",
@@ -21,7 +23,7 @@ SHUTDOWN = {"jsonrpc": "2.0", "id": 2, "method": "shutdown"}
 EXIT = {"jsonrpc": "2.0", "method": "exit"}
 
 
-@requirement("lsp-core:exit-codes")
+@requirement("core:exit-codes")
 @pytest.mark.parametrize(
     ("messages", "code"),
     [
@@ -51,7 +53,7 @@ def test_the_exit_code_says_whether_the_end_was_proper(
     assert b"Traceback" not in done.stderr
 
 
-@requirement("lsp-core:own-stdin")
+@requirement("core:own-stdin")
 def test_dev_null_as_input_and_a_file_as_output_work(tmp_path: Path) -> None:
     with (tmp_path / "out").open("wb") as out:
         done = subprocess.run([sys.executable, str(SERVER)], stdin=subprocess.DEVNULL, stdout=out, timeout=TIMEOUT)
@@ -64,7 +66,7 @@ def test_dev_null_as_input_and_a_file_as_output_work(tmp_path: Path) -> None:
     assert b'"serverInfo"' in (tmp_path / "out").read_bytes()
 
 
-@requirement("lsp-core:lifecycle")
+@requirement("core:lifecycle")
 def test_nothing_but_initialize_is_served_first() -> None:
     with ServerProcess() as server:
         assert server.call("t/echo")["error"]["code"] == -32002
@@ -79,7 +81,7 @@ def test_nothing_but_initialize_is_served_first() -> None:
         assert server.stop() == 0
 
 
-@requirement("lsp-core:lifecycle")
+@requirement("core:lifecycle")
 def test_a_failed_initialize_may_be_tried_again() -> None:
     with ServerProcess() as server:
         assert server.call("initialize", {"capabilities": 5})["error"]["code"] == -32602
@@ -88,7 +90,7 @@ def test_a_failed_initialize_may_be_tried_again() -> None:
         assert server.stop() == 0
 
 
-@requirement("lsp-core:lifecycle")
+@requirement("core:lifecycle")
 def test_after_shutdown_only_exit_is_heard() -> None:
     with ServerProcess() as other:
         other.initialize()
@@ -109,9 +111,9 @@ def test_hooks_run_once_the_client_is_ready_and_a_broken_one_harms_nothing(serve
     assert server.result("t/seen")["up"] == 1
 
 
-@requirement("lsp-core:new-clients")
+@requirement("core:new-clients")
 def test_capabilities_that_nobody_knows_yet_do_not_stop_the_start() -> None:
-    capabilities = {
+    capabilities: dict[str, Any] = {
         "general": {"positionEncodings": ["utf-9", "utf-32"], "markdown": 7},
         "textDocument": {"hologram": {"x": 1}, "codeAction": {"dynamicRegistration": "perhaps", "x": [1]}, "hover": 5},
         "workspace": {"applyEdit": True, "workspaceEdit": {"resourceOperations": ["create", "teleport"]}},
@@ -124,7 +126,7 @@ def test_capabilities_that_nobody_knows_yet_do_not_stop_the_start() -> None:
         assert server.stop() == 0
 
 
-@requirement("lsp-core:dead-client")
+@requirement("core:dead-client")
 @pytest.mark.skipif(sys.platform == "win32", reason="the client here is a POSIX child")
 def test_the_death_of_the_clients_process_ends_the_server_though_its_pipes_live_on() -> None:
     client = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
@@ -147,7 +149,7 @@ def test_a_process_of_another_machine_is_not_watched() -> None:
         assert server.stop() == 0
 
 
-@requirement("lsp-core:dead-client")
+@requirement("core:dead-client")
 def test_closing_the_input_ends_the_server() -> None:
     with ServerProcess() as other:
         other.initialize()
@@ -157,7 +159,7 @@ def test_closing_the_input_ends_the_server() -> None:
         assert other.exit_code() == 1
 
 
-@requirement("lsp-core:dead-client")
+@requirement("core:dead-client")
 def test_closing_the_output_ends_the_server() -> None:
     source, target = os.pipe()
     process = subprocess.Popen(
@@ -169,19 +171,38 @@ def test_closing_the_output_ends_the_server() -> None:
     process.stdin.flush()
     assert os.read(source, 10)
     os.close(source)
-    try:
+    with contextlib.suppress(BrokenPipeError):
         process.stdin.write(framed({"jsonrpc": "2.0", "id": 3, "method": "t/echo"}))
         process.stdin.flush()
-    except BrokenPipeError:
-        pass
     assert process.wait(TIMEOUT) == 1
-    try:
+    with contextlib.suppress(BrokenPipeError):
         process.stdin.close()
-    except BrokenPipeError:
-        pass
 
 
-@requirement("lsp-core:clean-stdout")
+@requirement("core:dead-client")
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
+def test_a_signal_to_end_ends_it_in_order(name: str) -> None:
+    with ServerProcess() as server:
+        server.initialize()
+        waiting = server.start("t/wait")
+        assert server.result("t/echo") == {}
+        server.process.send_signal(getattr(signal, name))
+        assert server.answer(waiting)["error"]["code"] == -32800
+        assert server.exit_code() == 1
+    assert b"KeyboardInterrupt" not in b"".join(server.log)
+
+
+@requirement("core:dead-client")
+def test_a_task_that_does_not_end_does_not_keep_the_server_alive() -> None:
+    with ServerProcess(sys.executable, str(SERVER), "--impatient") as server:
+        server.initialize()
+        server.result("t/stubborn")
+        assert server.stop() == 0
+    assert b"did not end in time" in b"".join(server.log)
+
+
+@requirement("core:clean-stdout")
 def test_what_is_printed_goes_to_stderr_and_children_cannot_read_the_protocol() -> None:
     with ServerProcess() as server:
         server.initialize()
@@ -213,7 +234,7 @@ def test_a_shared_stderr_stays_blocking() -> None:
     os.close(target)
 
 
-@requirement("lsp-core:encodings")
+@requirement("core:encodings")
 @pytest.mark.parametrize(
     ("offered", "chosen"),
     [

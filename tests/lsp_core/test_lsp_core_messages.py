@@ -8,7 +8,7 @@ from ledger import requirement
 from support.lsp_core_client import ServerProcess, framed
 
 
-@requirement("lsp-core:raw-params", "lsp-core:always-answered")
+@requirement("core:raw-params", "core:always-answered")
 @pytest.mark.parametrize(
     "params",
     [
@@ -24,7 +24,7 @@ def test_our_own_methods_get_what_was_sent(server: ServerProcess, params: dict[s
     assert server.result("t/echo", params) == params
 
 
-@requirement("lsp-core:raw-params", "lsp-core:always-answered")
+@requirement("core:raw-params", "core:always-answered")
 def test_omitted_and_null_params_are_an_empty_dict(server: ServerProcess) -> None:
     assert server.result("t/echo") == {}
     server.send({"jsonrpc": "2.0", "id": "null", "method": "t/echo", "params": None})
@@ -32,7 +32,7 @@ def test_omitted_and_null_params_are_an_empty_dict(server: ServerProcess) -> Non
     assert server.result("t/plain") == {"sync": True}
 
 
-@requirement("lsp-core:always-answered")
+@requirement("core:always-answered")
 @pytest.mark.parametrize(
     ("method", "params", "code", "words"),
     [
@@ -58,7 +58,7 @@ def test_what_cannot_be_done_is_refused_in_words(
     assert "Traceback" not in json.dumps(error)
 
 
-@requirement("lsp-core:errors-for-people")
+@requirement("core:errors-for-people")
 def test_our_errors_carry_their_code_and_their_hint(server: ServerProcess) -> None:
     assert server.call("t/fail", {"kind": "refused"})["error"] == {
         "code": -32803,
@@ -68,7 +68,7 @@ def test_our_errors_carry_their_code_and_their_hint(server: ServerProcess) -> No
     assert server.call("t/fail", {"kind": "usage"})["error"]["code"] == -32602
 
 
-@requirement("lsp-core:malformed")
+@requirement("core:malformed")
 @pytest.mark.parametrize(
     ("data", "code"),
     [
@@ -101,7 +101,7 @@ def test_what_is_no_message_is_told_and_the_next_is_served(server: ServerProcess
     assert server.result("t/echo", {"still": "here"}) == {"still": "here"}
 
 
-@requirement("lsp-core:malformed")
+@requirement("core:malformed")
 @pytest.mark.parametrize(
     "message",
     [
@@ -127,7 +127,7 @@ def test_a_notification_is_never_answered_and_harms_nothing(server: ServerProces
     assert [other for other in server.other if "id" in other] == []
 
 
-@requirement("lsp-core:cancel")
+@requirement("core:cancel")
 def test_cancelling_a_request_cancels_its_coroutine(server: ServerProcess) -> None:
     request = server.start("t/wait")
     assert server.result("t/leaks")["running"] == 2
@@ -137,7 +137,7 @@ def test_cancelling_a_request_cancels_its_coroutine(server: ServerProcess) -> No
     assert server.result("t/leaks")["running"] == 1
 
 
-@requirement("lsp-core:cancel")
+@requirement("core:cancel")
 def test_cancelling_a_command_cancels_its_coroutine(server: ServerProcess) -> None:
     request = server.start("workspace/executeCommand", {"command": "t.wait"})
     assert server.result("t/leaks")["running"] == 2
@@ -146,7 +146,7 @@ def test_cancelling_a_command_cancels_its_coroutine(server: ServerProcess) -> No
     assert server.result("t/seen")["cancelled"] == ["t.wait"]
 
 
-@requirement("lsp-core:cancel")
+@requirement("core:cancel")
 def test_a_request_cancelled_before_it_began_is_answered_once(server: ServerProcess) -> None:
     server.send(
         {"jsonrpc": "2.0", "id": "early", "method": "t/wait"},
@@ -183,7 +183,7 @@ def test_commands_get_their_json_arguments(server: ServerProcess) -> None:
 
 def test_lsp_methods_take_and_give_lsprotocol_values(server: ServerProcess) -> None:
     where = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 0}}
-    params = {"textDocument": {"uri": "file:///a"}, "range": where, "context": {"diagnostics": []}}
+    params: dict[str, Any] = {"textDocument": {"uri": "file:///a"}, "range": where, "context": {"diagnostics": []}}
     assert server.result("textDocument/codeAction", params) == [{"title": "file:///a", "kind": "quickfix"}]
     server.notify("workspace/didChangeConfiguration", {"settings": {"a": [1]}})
     assert server.result("t/seen")["configuration"] == {"a": [1]}

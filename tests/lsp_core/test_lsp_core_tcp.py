@@ -39,6 +39,9 @@ class Client(Wire):
         self.socket.shutdown(socket.SHUT_RDWR)
         while self.next() is not None:
             pass
+        self.drop()
+
+    def drop(self) -> None:
         for part in (self._read_file, self._write_file, self.socket):
             part.close()
 
@@ -50,7 +53,7 @@ def client(address: tuple[str, int]) -> Iterator[Client]:
     client.close()
 
 
-@requirement("lsp-core:tcp")
+@requirement("core:tcp")
 def test_each_connection_has_a_server_of_its_own(address: tuple[str, int], client: Client) -> None:
     other = Client(address)
     client.initialize()
@@ -64,11 +67,11 @@ def test_each_connection_has_a_server_of_its_own(address: tuple[str, int], clien
     other.notify("exit")
     while other.next() is not None:
         pass
-    other.close_quietly() if hasattr(other, "close_quietly") else other.socket.close()
+    other.drop()
     assert client.result("t/echo", {"still": 1}) == {"still": 1}
 
 
-@requirement("lsp-core:tcp")
+@requirement("core:tcp")
 def test_a_client_that_vanishes_harms_nobody(address: tuple[str, int], client: Client) -> None:
     client.initialize()
     other = Client(address)
@@ -79,7 +82,7 @@ def test_a_client_that_vanishes_harms_nobody(address: tuple[str, int], client: C
     assert client.result("t/echo") == {}
 
 
-@requirement("lsp-core:tcp")
+@requirement("core:tcp")
 @pytest.mark.parametrize(
     "data",
     [
@@ -89,7 +92,12 @@ def test_a_client_that_vanishes_harms_nobody(address: tuple[str, int], client: C
     ],
 )
 def test_a_web_page_cannot_talk_to_it(address: tuple[str, int], data: bytes) -> None:
-    initialize = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"processId": None, "capabilities": {}}}
+    initialize: dict[str, Any] = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {"processId": None, "capabilities": {}},
+    }
     with socket.create_connection(address, TIMEOUT) as connection:
         connection.settimeout(TIMEOUT)
         connection.sendall(data + framed(initialize) * 3)
@@ -102,7 +110,7 @@ def test_a_web_page_cannot_talk_to_it(address: tuple[str, int], data: bytes) -> 
     assert b"serverInfo" not in answer
 
 
-@requirement("lsp-core:tcp")
+@requirement("core:tcp")
 @pytest.mark.anyio
 @pytest.mark.parametrize("host", ["0.0.0.0", "", "::"])
 async def test_other_machines_are_refused_unless_told_otherwise(host: str) -> None:
@@ -110,7 +118,7 @@ async def test_other_machines_are_refused_unless_told_otherwise(host: str) -> No
         await core.serve_tcp(host, 0, make_server)
 
 
-@requirement("lsp-core:tcp")
+@requirement("core:tcp")
 @pytest.mark.anyio
 async def test_remote_clients_can_be_allowed_and_a_bad_address_is_told() -> None:
     told: list[Any] = []

@@ -1,5 +1,7 @@
 """The lazily made types against the plain ones, and alarms for everything private that is relied upon."""
 
+# ruff: noqa: E501
+
 import hashlib
 import importlib.metadata
 import inspect
@@ -55,7 +57,7 @@ def run(code: str) -> Any:
 LAZILY = "from vespiary.fronts.lsp.core import lazy; assert lazy.import_types()\n"
 
 
-@requirement("lsp-core:lazy-types")
+@requirement("core:lazy-types")
 @pytest.mark.parametrize("code", [DESCRIBE, ROUND_TRIP], ids=["every class", "a round trip"])
 def test_lazily_made_types_equal_the_plain_ones(code: str) -> None:
     plain, lazily = run(code), run(LAZILY + code)
@@ -64,7 +66,7 @@ def test_lazily_made_types_equal_the_plain_ones(code: str) -> None:
         assert len(plain) > 500
 
 
-@requirement("lsp-core:lazy-types")
+@requirement("core:lazy-types")
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -79,7 +81,7 @@ def test_whatever_is_wrong_with_the_shortcut_leads_to_the_plain_import(spoil: st
     assert run(start + ROUND_TRIP) == run(ROUND_TRIP)
 
 
-@requirement("lsp-core:lazy-types")
+@requirement("core:lazy-types")
 def test_types_that_were_imported_before_are_used_as_they_are() -> None:
     code = "import lsprotocol.types as t; from vespiary.fronts.lsp.core import upstream as u; import json; "
     assert run(code + "print(json.dumps([u.LAZY, u.types is t]))") == [False, True]
@@ -110,13 +112,13 @@ def source_hash(name: str) -> str:
     return hashlib.blake2b(inspect.getsource(value).encode(), digest_size=6).hexdigest()
 
 
-@requirement("lsp-core:upstream")
+@requirement("core:upstream")
 @pytest.mark.parametrize("name", RELIED_UPON)
 def test_what_is_relied_upon_is_as_it_was(name: str) -> None:
     assert source_hash(name) == RELIED_UPON[name]
 
 
-@requirement("lsp-core:upstream")
+@requirement("core:upstream")
 def test_the_versions_are_the_pinned_ones() -> None:
     assert (importlib.metadata.version("pygls"), importlib.metadata.version("lsprotocol")) == ("2.1.1", "2025.0.0")
 
@@ -139,7 +141,7 @@ asyncio.run(main())
 """
 
 
-@requirement("lsp-core:upstream")
+@requirement("core:upstream")
 def test_pygls_still_has_the_defects_that_are_worked_around() -> None:
     """When this fails, upstream has mended something: look whether the core can shrink."""
     assert run(BARE) == [5, ["_0"]]

@@ -1,15 +1,19 @@
 """A client made of raw bytes, for tests of the language server's core."""
 
+import contextlib
 import json
 import queue
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 SERVER = Path(__file__).with_name("lsp_core_server.py")
 TIMEOUT = 30
+
+Wanted = Callable[[dict[str, Any]], bool]
 
 
 def framed(message: Any) -> bytes:
@@ -54,7 +58,7 @@ class Wire:
     def next(self) -> dict[str, Any] | None:
         return self.inbox.get(timeout=TIMEOUT)
 
-    def until(self, wanted: Any) -> dict[str, Any]:
+    def until(self, wanted: "Wanted") -> dict[str, Any]:
         """The next message for which `wanted(message)` holds; others are kept in `other`."""
         while (message := self.next()) is not None:
             if wanted(message):
@@ -110,9 +114,7 @@ class ServerProcess(Wire):
         assert self.process.stdout is not None
         assert self.process.stderr is not None
         self.log: list[bytes] = []
-        self._logger = threading.Thread(
-            target=lambda err: self.log.extend(err), args=(self.process.stderr,), daemon=True
-        )
+        self._logger = threading.Thread(target=self.log.extend, args=(self.process.stderr,), daemon=True)
         self._logger.start()
         super().__init__(self.process.stdout, self.process.stdin)  # type: ignore[arg-type]
 
@@ -126,10 +128,8 @@ class ServerProcess(Wire):
         self._logger.join(TIMEOUT)
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             assert stream is not None
-            try:
+            with contextlib.suppress(OSError):
                 stream.close()
-            except OSError:
-                pass
 
     def exit_code(self) -> int:
         return self.process.wait(TIMEOUT)

@@ -5,8 +5,9 @@ import json
 import os
 import subprocess
 import sys
-from typing import Any
+from typing import Any, cast
 
+import anyio
 from vespiary.fronts.lsp import core
 from vespiary.model.errors import UsageError, VespiaryError
 
@@ -113,7 +114,7 @@ def make_server() -> core.Server:
             "results": len(protocol._result_types),
             "running": len(protocol.running),
             "waiting": len(protocol.outgoing),
-            "tokens": len(server.work_done_progress.tokens),
+            "tokens": len(cast("dict[Any, Any]", server.work_done_progress.tokens)),
         }
 
     @server.method("t/progress")
@@ -122,7 +123,7 @@ def make_server() -> core.Server:
         await server.work_done_progress.create_async(token)
         server.work_done_progress.begin(token, core.types.WorkDoneProgressBegin(title="t"))
         server.work_done_progress.end(token, core.types.WorkDoneProgressEnd())
-        return len(server.work_done_progress.tokens)
+        return len(cast("dict[Any, Any]", server.work_done_progress.tokens))
 
     @server.method("t/encoding")
     async def encoding(params: dict[str, Any]) -> Any:
@@ -163,6 +164,14 @@ def make_server() -> core.Server:
     async def away() -> None:
         server.notify("t/away")
 
+    @server.method("t/stubborn")
+    async def stubborn(params: dict[str, Any]) -> Any:
+        async def never() -> None:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep_forever()
+
+        server.spawn(never)
+
     server.on_initialized(up)
     server.on_initialized(broken)
     server.on_shutdown(away)
@@ -176,4 +185,8 @@ if __name__ == "__main__":
             print(json.dumps({"host": host, "port": port}), flush=True)
 
         sys.exit(core.run_tcp("127.0.0.1", 0, make_server, ready=ready))
+    if "--impatient" in sys.argv:
+        from vespiary.fronts.lsp.core import main
+
+        main.LAST_SECONDS = 0.2
     sys.exit(core.run_stdio(make_server))

@@ -1,4 +1,4 @@
-"""The core of the language server: transport, messages, documents, lifecycle. Knows LSP and pygls; knows nothing of agents or the app.
+"""The core of the language server: transport, messages, documents, lifecycle. Knows LSP and pygls; nothing of agents or the app.
 
 How a front uses it:
 
@@ -37,10 +37,10 @@ To a running server:
 - `server.initialize_params`: the raw params of `initialize`. `server.encoding`: "utf-8", "utf-16" or "utf-32".
 - `server.client_capabilities`, `server.work_done_progress`, `server.workspace`: as in pygls.
 
-Parameters may be dicts, lsprotocol values, dataclasses (camelCase on the wire) or lists of these. An exception of a handler becomes an
-error answer: `JsonRpcException` as it is, `UsageError` as -32602, another `VespiaryError` as -32803 with `data` {code, hint}, anything
-else as -32603 and a traceback in the log. Cancelling a request cancels its handler. Import `types` from here, not from lsprotocol:
-that makes its import fast. Importing this package itself costs nothing.
+Parameters may be dicts, lsprotocol values, dataclasses (camelCase on the wire) or lists of these. An exception of a handler becomes
+an error answer: `JsonRpcException` as it is, `UsageError` as -32602, another `VespiaryError` as -32803 with `data` {code, message,
+hint}, anything else as -32603 and a traceback in the log. Cancelling a request cancels its handler. Import `types` from here, not
+from lsprotocol: that makes its import fast. Importing this package itself costs nothing.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Running a handler, whatever its kind, and turning its failure into an error answer. Knows handlers; knows no ids and no transport.
+"""Running a handler, whatever its kind, and turning its failure into an error answer. Knows handlers, no ids and no transport.
 
 pygls' own handlers are generators that yield the handler to run next. Here the whole chain is one awaitable, so that cancelling a
 request reaches the innermost coroutine.
@@ -12,7 +12,7 @@ from concurrent.futures import Executor
 from typing import Any
 
 from vespiary.fronts.lsp.core.errors import INTERNAL_ERROR, INVALID_PARAMS, REQUEST_FAILED, Rejected, error_body
-from vespiary.fronts.lsp.core.upstream import JsonRpcException, is_thread_function
+from vespiary.fronts.lsp.core.upstream import JsonRpcException, wants_thread
 from vespiary.model.errors import UsageError, VespiaryError
 
 logger = logging.getLogger("vespiary.lsp")
@@ -34,7 +34,7 @@ class Caller:
         kwargs = kwargs or {}
         if inspect.isgeneratorfunction(handler):
             return self._advance(handler(*args, **kwargs), None)
-        if is_thread_function(handler):
+        if wants_thread(handler):
             return False, asyncio.wrap_future(self._pool().submit(handler, *args, **kwargs))
         result = handler(*args, **kwargs)
         return (False, result) if inspect.isawaitable(result) else (True, result)

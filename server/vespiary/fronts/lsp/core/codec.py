@@ -7,11 +7,9 @@ slower `json` then has a try, so that an odd message is not lost.
 import json
 from collections.abc import Callable
 from dataclasses import is_dataclass
-from typing import Any
+from typing import Any, cast
 
 import orjson
-
-from vespiary.model.wire import to_wire
 
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_NON_STR_KEYS
 
@@ -41,13 +39,16 @@ class Encoder:
             return json.dumps(message, default=self._plain, separators=(",", ":"), allow_nan=False).encode()
 
     def _plain(self, value: Any) -> Any:
-        if hasattr(type(value), "__attrs_attrs__"):
+        kind = cast(type[Any], type(value))
+        if hasattr(kind, "__attrs_attrs__"):
             return self._unstructure(value)
         if is_dataclass(value):
+            from vespiary.model.wire import to_wire  # Its values cost milliseconds that the start does not need.
+
             return to_wire(value)
         if isinstance(value, set | frozenset):
             return list(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        raise TypeError(f"{type(value).__name__} cannot be sent")
+        raise TypeError(f"{kind.__name__} cannot be sent")
 
 
 def _no_constant(name: str) -> None:

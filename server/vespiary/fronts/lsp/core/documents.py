@@ -1,7 +1,8 @@
 """The documents that are open in the editor, kept as lines that are spliced in place.
 
-Typing one character costs the same in a small document and in a large one. Lines end where LSP says (`\\n`, `\\r\\n`, `\\r`) and nowhere
-else. Knows LSP's document notifications as plain dicts; knows nothing of transport, files or agents. Used on the loop's thread only.
+Typing one character costs the same in a small document and in a large one. Lines end where LSP says (`\\n`, `\\r\\n`, `\\r`) and
+nowhere else. Knows LSP's document notifications as plain dicts; knows nothing of transport, files or agents. Used on the loop's
+thread only.
 """
 
 import io
@@ -11,7 +12,6 @@ from typing import Any
 from urllib.parse import unquote
 
 from vespiary.fronts.lsp.core.encoding import Encoding, to_points, to_units
-from vespiary.model.edits import content_hash
 
 _DRIVE = re.compile(r"file:///([A-Za-z]):")
 
@@ -54,6 +54,8 @@ class Document:
     def hash(self) -> str:
         """`content_hash` of the text."""
         if self._hash is None:
+            from vespiary.model.edits import content_hash  # Its values cost milliseconds that the start does not need.
+
             self._hash = content_hash(self.text)
         return self._hash
 

@@ -51,7 +51,7 @@ def complete(cls: type[Any]) -> None:
 
 
 def import_types(*, lazily: bool = True) -> bool:
-    """Import `lsprotocol.types`. True if its classes are made lazily; false if it was there already or something is not as known."""
+    """Import `lsprotocol.types`. True if its classes are made lazily; false if it was there already or is not as known."""
     if _TYPES in sys.modules:
         return bool(_pending)
     if lazily:

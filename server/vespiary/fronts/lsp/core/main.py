@@ -5,7 +5,11 @@ are set aside, and it works as usual on what comes later.
 """
 
 import asyncio
+import contextlib
 import gc
+import os
+import sys
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -13,6 +17,8 @@ if TYPE_CHECKING:
     from vespiary.fronts.lsp.core.server import Server
 
 SETTLE_SECONDS = 1.0
+LAST_SECONDS = 10.0
+"""How long the tasks of the server may take to end once the client is gone."""
 
 
 def run_stdio(make_server: "Callable[[], Server]") -> int:
@@ -24,9 +30,22 @@ def run_stdio(make_server: "Callable[[], Server]") -> int:
 
     async def serve() -> int:
         asyncio.get_running_loop().call_later(SETTLE_SECONDS, _settle)
-        return await serve_stdio(make_server)
+        return await serve_stdio(make_server, ended=_leave_at_last)
 
     return anyio.run(serve)
+
+
+def _leave_at_last(exit_code: int) -> None:
+    """The client is gone, so the process ends: even if something in it does not want to."""
+
+    def leave() -> None:
+        sys.stderr.write("vespiary: something did not end in time and is left behind\n")
+        sys.stderr.flush()
+        os._exit(exit_code)
+
+    timer = threading.Timer(LAST_SECONDS, leave)
+    timer.daemon = True
+    timer.start()
 
 
 def _settle() -> None:
@@ -49,10 +68,8 @@ def run_tcp(
     from vespiary.fronts.lsp.core.tcp import serve_tcp
 
     async def serve() -> None:
-        await serve_tcp(host, port, make_server, allow_remote=allow_remote, ready=ready)
+        await serve_tcp(host, port, make_server, allow_remote=allow_remote, ready=ready, stop_on_signals=True)
 
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         anyio.run(serve)
-    except KeyboardInterrupt:
-        pass
     return 0

@@ -7,7 +7,7 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, cast
 
 from vespiary.fronts.lsp.core.errors import ClientGone
 from vespiary.fronts.lsp.core.upstream import JsonRpcException, types
@@ -77,7 +77,7 @@ class Outgoing:
         if error is None:
             future.set_result(message.get("result"))
             return True
-        fields: dict[str, Any] = error if isinstance(error, dict) else {"message": str(error)}
+        fields = cast("dict[str, Any]", error) if isinstance(error, dict) else {"message": str(error)}
         code, text = fields.get("code"), fields.get("message")
         future.set_exception(
             JsonRpcException.from_error(

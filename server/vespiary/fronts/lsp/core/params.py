@@ -28,7 +28,7 @@ def typed_params(converter: Any, method: str, params: Any) -> Any:
         return None
     try:
         return converter.structure({} if params is None else params, kind)
-    except Exception as error:  # noqa: BLE001 - cattrs raises many kinds, all of them about the params
+    except Exception as error:  # cattrs raises many kinds, all of them about the params
         raise Rejected(INVALID_PARAMS, f"The params of {method} are not what LSP says: {_reason(error)}") from error
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("vespiary.lsp")
 
 MsgId = int | str
+Handler = Callable[..., Any]
 
 
 def cancel_soon(task: "asyncio.Task[None]") -> None:
@@ -61,6 +62,10 @@ class Protocol(LanguageServerProtocol):
     def host(self) -> "Server":
         """The server that this is the protocol of."""
         return cast("Server", self._server)
+
+    def registered(self, method: str) -> "Handler | None":
+        """The handler of an LSP method that was registered by `server.feature`."""
+        return cast(Handler | None, self.fm.features.get(method))
 
     # Coming in
 
@@ -158,11 +163,10 @@ class Protocol(LanguageServerProtocol):
             handler = self._documents.get(method)
             if handler is not None:
                 handler(params)
-                if method not in self.fm.features:
+                user = self.registered(method)
+                if user is None:
                     return
-                done, outcome = self.caller.start(
-                    self.fm.features[method], (typed_params(self._converter, method, params),)
-                )
+                done, outcome = self._run(user, typed_params(self._converter, method, params))
             else:
                 done, outcome = self._start(method, params)
         except Rejected as error:
@@ -181,10 +185,10 @@ class Protocol(LanguageServerProtocol):
             cancel_soon(task)
 
     def _start(self, method: str, params: Any) -> tuple[bool, Any]:
-        handler = self.methods.get(method)
-        if handler is not None:
-            return self.caller.start(handler, (plain_params(method, params),))
-        handler = self.fm.builtin_features.get(method) or self.fm.features.get(method)
+        ours = self.methods.get(method)
+        if ours is not None:
+            return self._run(ours, plain_params(method, params))
+        handler = cast(Handler | None, self.fm.builtin_features.get(method)) or self.registered(method)
         if handler is None:
             raise Rejected(errors.METHOD_NOT_FOUND, f"There is no method {method}.")
         if method == types.INITIALIZE:
@@ -192,6 +196,9 @@ class Protocol(LanguageServerProtocol):
             self.host().initialize_params = params
         else:
             value = typed_params(self._converter, method, params)
+        return self._run(handler, value)
+
+    def _run(self, handler: Callable[..., Any], value: Any) -> tuple[bool, Any]:
         return self.caller.start(handler, (value,))
 
     # Going out
@@ -259,11 +266,11 @@ class Protocol(LanguageServerProtocol):
             return result
         return self._converter.structure({"id": 0, "jsonrpc": "2.0", "result": result}, kind).result
 
-    def get_message_type(self, method: str) -> type[Any] | None:
+    def get_message_type(self, method: str) -> type[Any] | None:  # pyright: ignore[reportIncompatibleVariableOverride]
         """As in pygls, without its cache: that keeps every protocol object alive for ever."""
         return types.METHOD_TO_TYPES.get(method, (None,))[0]
 
-    def get_result_type(self, method: str) -> type[Any] | None:
+    def get_result_type(self, method: str) -> type[Any] | None:  # pyright: ignore[reportIncompatibleVariableOverride]
         """As in pygls, without its cache."""
         return types.METHOD_TO_TYPES.get(method, (None, None))[1]
 
@@ -283,8 +290,9 @@ class Protocol(LanguageServerProtocol):
         except BaseException:
             self.life.state = State.NEW
             raise
-        encoding = result.capabilities.position_encoding
-        self.host().initialized_with(getattr(encoding, "value", encoding) or "utf-16", params.process_id)
+        chosen = result.capabilities.position_encoding
+        encoding: Any = getattr(chosen, "value", chosen) or "utf-16"
+        self.host().initialized_with(encoding, params.process_id)
         self.life.state = State.RUNNING
         return result
 
@@ -298,7 +306,8 @@ class Protocol(LanguageServerProtocol):
     def lsp_shutdown(self, *args: Any) -> Generator[Any, Any, None]:
         """Stop taking requests, cancel those that run, put things away."""
         self.life.state = State.STOPPED
-        if (handler := self.fm.features.get(types.SHUTDOWN)) is not None:
+        handler = self.registered(types.SHUTDOWN)
+        if handler is not None:
             yield handler, args, None
         yield self._put_away, (), None
 
@@ -313,7 +322,7 @@ class Protocol(LanguageServerProtocol):
     @lsp_method(types.WORKSPACE_EXECUTE_COMMAND)
     def lsp_workspace__execute_command(self, params: types.ExecuteCommandParams) -> Generator[Any, Any, Any]:
         """Run a command with its JSON arguments as they are."""
-        handler = self.fm.commands.get(params.command)
+        handler = cast(Handler | None, self.fm.commands.get(params.command))
         if handler is None:
             raise Rejected(errors.INVALID_PARAMS, f"There is no command {params.command}.")
         return (yield handler, tuple(params.arguments or ()), None)

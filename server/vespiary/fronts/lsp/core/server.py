@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import anyio
 from anyio.abc import TaskGroup
@@ -23,7 +23,7 @@ H = TypeVar("H", bound=Callable[..., Any])
 class Server(LanguageServer):
     """One connection with one client, made anew for each. `core/__init__.py` shows its use."""
 
-    protocol: Protocol
+    protocol: Protocol  # pyright: ignore[reportIncompatibleVariableOverride] - narrower, and set once
 
     def __init__(self, name: str, version: str, **options: Any) -> None:
         self.documents = Documents()
@@ -84,7 +84,7 @@ class Server(LanguageServer):
         """Ask for a workspace edit: `{applied, failureReason?, failedChange?}`. Do not believe `applied`: look at the documents."""
         params = {"edit": edit, **({"label": label} if label is not None else {}), **more}
         result = await self.request("workspace/applyEdit", params)
-        return result if isinstance(result, dict) else {"applied": False}
+        return cast("dict[str, Any]", result) if isinstance(result, dict) else {"applied": False}
 
     async def drain(self) -> None:
         """Wait for a client that is slow to read. Raises `ClientGone`."""

@@ -21,8 +21,9 @@ logger = logging.getLogger("vespiary.lsp")
 class Session:
     """Hand it the bytes that come (`data`) and the news that none will come (`eof`)."""
 
-    def __init__(self, server: Server, *, strict: bool = False) -> None:
+    def __init__(self, server: Server, *, strict: bool = False, ended: Callable[[int], None] | None = None) -> None:
         self.server = server
+        self._ended = ended
         self._framer = Framer(strict=strict)
         self._early: list[bytes] | None = []  # What comes before the way back is there.
 
@@ -33,6 +34,8 @@ class Session:
             return
         protocol = self.server.protocol
         for item in self._framer.feed(data):
+            if protocol.life.ended.is_set():
+                return
             protocol.receive(item)
             if isinstance(item, FramingError) and item.fatal:
                 self.eof()
@@ -58,6 +61,8 @@ class Session:
             finally:
                 with anyio.CancelScope(shield=True):
                     await self._close(writer)
+                if self._ended is not None:
+                    self._ended(protocol.life.exit_code)
                 tasks.cancel_scope.cancel()
         return protocol.life.exit_code
 

@@ -1,8 +1,9 @@
 """The connection over standard input and output. Knows file descriptors and what each system can do with them.
 
-Both descriptors are taken away from everybody else: whatever the process or a library prints goes to stderr, and a child that reads
-its standard input reads nothing. asyncio watches pipes and sockets; what it cannot watch (files, terminals, /dev/null, everything on
-Windows), and what shares its open file with stderr (non-blocking mode would leak there), is read and written by threads of its own.
+Both descriptors are taken away from everybody else: whatever the process or a library prints goes to stderr, and a child that
+reads its standard input reads nothing. asyncio watches pipes and sockets; what it cannot watch (files, terminals, /dev/null,
+everything on Windows), and what shares its open file with stderr (non-blocking mode would leak there), is read and written by
+threads of its own.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 
 from vespiary.fronts.lsp.core.server import Server
 from vespiary.fronts.lsp.core.session import Session
-from vespiary.fronts.lsp.core.watch import watch_process
+from vespiary.fronts.lsp.core.watch import watch_process, when_told_to_go
 from vespiary.fronts.lsp.core.writing import Sink, ThreadSink, TransportSink
 
 CHUNK = 256 * 1024
@@ -51,10 +52,16 @@ def take_over() -> Channel:
     return Channel(source, target)
 
 
-async def serve_stdio(make_server: Callable[[], Server], channel: Channel | None = None) -> int:
-    """Serve one client until it leaves. Gives the exit code: 0 after `shutdown`, else 1."""
+async def serve_stdio(
+    make_server: Callable[[], Server], channel: Channel | None = None, ended: Callable[[int], None] | None = None
+) -> int:
+    """Serve one client until it leaves. Gives the exit code: 0 after `shutdown`, else 1.
+
+    `ended` is told the exit code as soon as the client is gone, while the tasks of the server are still being put away.
+    """
     channel = channel or take_over()
-    session = Session(make_server())
+    session = Session(make_server(), ended=ended)
+    when_told_to_go(session.eof)
     session.server.watch_parent_with(lambda pid: watch_process(pid, session.eof))
     restore: list[Callable[[], None]] = []
 

@@ -15,6 +15,7 @@ import anyio
 
 from vespiary.fronts.lsp.core.server import Server
 from vespiary.fronts.lsp.core.session import Session
+from vespiary.fronts.lsp.core.watch import when_told_to_go
 from vespiary.fronts.lsp.core.writing import Sink, TransportSink
 from vespiary.model.errors import UsageError
 
@@ -28,6 +29,7 @@ async def serve_tcp(
     *,
     allow_remote: bool = False,
     ready: Callable[[str, int], None] | None = None,
+    stop_on_signals: bool = False,
 ) -> None:
     """Serve clients until cancelled. `ready` is told the address and port (0 asks for a free one).
 
@@ -50,6 +52,8 @@ async def serve_tcp(
             return _Connection(lambda connection: tasks.start_soon(_serve, make_server, connection))
 
         listener = await loop.create_server(connected, sock=bound)
+        if stop_on_signals:
+            when_told_to_go(tasks.cancel_scope.cancel)
         try:
             if ready is not None:
                 name = listener.sockets[0].getsockname()
@@ -81,7 +85,7 @@ async def _serve(make_server: Callable[[], Server], connection: "_Connection") -
 
 
 class _Connection(TransportSink):
-    def __init__(self, begun: Callable[["_Connection"], None]) -> None:
+    def __init__(self, begun: Callable[["_Connection"], object]) -> None:
         super().__init__(self._left)
         self._begun = begun
         self._session: Session | None = None

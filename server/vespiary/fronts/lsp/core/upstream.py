@@ -4,7 +4,9 @@ The only module of the server that imports them; the rest imports from here. Pri
 `tests/lsp_core/test_lsp_core_upstream.py`.
 """
 
-# ruff: noqa: E402, I001 - the order is the point
+# ruff: noqa: E402 - the order is the point
+
+from typing import Any
 
 from vespiary.fronts.lsp.core.lazy import import_types
 
@@ -12,8 +14,8 @@ LAZY = import_types()
 """Whether lsprotocol's classes are made lazily."""
 
 from lsprotocol import types
+from pygls import feature_manager
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
-from pygls.feature_manager import is_thread_function
 from pygls.lsp.server import LanguageServer
 from pygls.progress import Progress
 from pygls.protocol import LanguageServerProtocol, default_converter, lsp_method
@@ -29,7 +31,12 @@ __all__ = [
     "TextDocument",
     "Workspace",
     "default_converter",
-    "is_thread_function",
     "lsp_method",
     "types",
+    "wants_thread",
 ]
+
+
+def wants_thread(handler: Any) -> bool:
+    """Whether a handler was marked with `@server.thread()`."""
+    return bool(feature_manager.is_thread_function(handler))

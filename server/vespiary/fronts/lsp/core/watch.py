@@ -1,12 +1,14 @@
-"""Noticing that the client's process has died, in case its pipes live on in a child of it.
+"""Noticing the end: that the client's process has died (in case its pipes live on in a child of it), or that we are told to go.
 
 Knows processes of each system; does not know what is done about it. A pid that names no process when it is told belongs to another
 machine or container, and is not watched.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -35,6 +37,14 @@ def watch_process(pid: int, died: Callable[[], None]) -> None:
         logger.info("The client's process %s is not on this machine and is not watched", pid)
         return
     _poll(alive, died)
+
+
+def when_told_to_go(go: Callable[[], None]) -> None:
+    """Call `go` on the loop for the signals that ask a process to end. Where the loop cannot take signals, they do what they do."""
+    loop = asyncio.get_running_loop()
+    for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+        with contextlib.suppress(AttributeError, NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(getattr(signal, name), go)
 
 
 def _wait(fd: int, died: Callable[[], None]) -> None:

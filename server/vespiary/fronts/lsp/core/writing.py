@@ -5,6 +5,7 @@ files that asyncio cannot watch. The loop is never blocked by a client that does
 """
 
 import asyncio
+import contextlib
 import os
 import queue
 import threading
@@ -79,10 +80,8 @@ class Writer:
         """Send what is left, for at most `timeout` seconds, and let go of the sink."""
         self._flush()
         self._closed = True
-        try:
+        with contextlib.suppress(TimeoutError):  # The client does not read; there is nobody to tell.
             await asyncio.wait_for(self._sink.close(), timeout)
-        except TimeoutError:
-            pass  # The client does not read; there is nobody to tell.
 
 
 class TransportSink(asyncio.Protocol):
@@ -191,7 +190,5 @@ class ThreadSink:
             self._call(self._low.set)
 
     def _call(self, function: Callable[[], None]) -> None:
-        try:
+        with contextlib.suppress(RuntimeError):  # The loop is closed: nobody listens any more.
             self._loop.call_soon_threadsafe(function)
-        except RuntimeError:
-            pass  # The loop is closed: nobody listens any more.

@@ -1,0 +1,140 @@
+"""Whatever is sent: nothing raises, a request has exactly one answer, and the server goes on."""
+
+import asyncio
+import json
+from typing import Any
+
+import anyio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ledger import requirement
+from support.lsp_core_client import framed
+from support.lsp_core_server import make_server
+from vespiary.fronts.lsp.core import writing
+from vespiary.fronts.lsp.core.framing import Framer
+from vespiary.fronts.lsp.core.session import Session
+
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": "first",
+    "method": "initialize",
+    "params": {"capabilities": {}, "processId": None},
+}
+METHODS = [
+    "t/echo",
+    "t/plain",
+    "t/fail",
+    "t/nothing",
+    "textDocument/hover",
+    "textDocument/codeAction",
+    "textDocument/didOpen",
+    "textDocument/didChange",
+    "textDocument/didClose",
+    "workspace/executeCommand",
+    "workspace/didChangeWorkspaceFolders",
+    "workspace/didChangeConfiguration",
+    "window/workDoneProgress/cancel",
+    "notebookDocument/didOpen",
+    "notebookDocument/didChange",
+    "$/cancelRequest",
+    "$/setTrace",
+    "initialize",
+]
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["uri", "textDocument", "text", "id", "jsonrpc", "event", "command", "token"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=8,
+)
+messages = junk | st.fixed_dictionaries(
+    {"jsonrpc": st.just("2.0")},
+    optional={"id": junk, "method": st.sampled_from(METHODS) | junk, "params": junk, "result": junk, "error": junk},
+)
+
+
+class Collect:
+    """A sink that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.owed = 0
+
+    def write(self, data: bytes) -> None:
+        self.data += data
+
+    def backlog(self) -> int:
+        return self.owed
+
+    async def drain(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+async def converse(sent: list[Any]) -> list[Any]:
+    """Everything that the server says to these messages."""
+    sink = Collect()
+
+    async def connect(session: Session) -> Collect:
+        async def talk() -> None:
+            session.data(framed(INITIALIZE))
+            for message in sent:
+                session.data(framed(message))
+            for _ in range(20):
+                await asyncio.sleep(0)
+            session.data(framed({"jsonrpc": "2.0", "id": "last", "method": "t/echo", "params": {"alive": True}}))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            session.eof()
+
+        session.server.spawn(talk)
+        return sink
+
+    await Session(make_server()).run(connect)
+    return [json.loads(body) for body in Framer().feed(sink.data) if isinstance(body, bytes)]
+
+
+def is_request(message: Any) -> bool:
+    if not isinstance(message, dict) or message.get("jsonrpc") != "2.0" or not isinstance(message.get("method"), str):  # pyright: ignore[reportUnknownMemberType]
+        return False
+    return isinstance(message.get("id"), int | str) and not isinstance(message["id"], bool)  # pyright: ignore[reportUnknownMemberType]
+
+
+@requirement("core:always-answered", "core:malformed")
+@settings(max_examples=150, deadline=None)
+@given(st.lists(messages, max_size=5))
+def test_every_request_has_one_answer_and_the_server_goes_on(sent: list[Any]) -> None:
+    said = anyio.run(converse, sent)
+    answers = [message["id"] for message in said if "id" in message and "method" not in message]
+    assert answers.count("first") == 1
+    assert [m["result"] for m in said if m.get("id") == "last"] == [{"alive": True}]
+    asked = [message["id"] for message in sent if is_request(message)]
+    for one in {(type(i), i) for i in asked}:
+        wanted = sum((type(i), i) == one for i in asked)
+        assert sum((type(i), i) == one for i in answers) >= wanted
+    notifications = [
+        m
+        for m in sent
+        if isinstance(m, dict) and m.get("jsonrpc") == "2.0" and "id" not in m and isinstance(m.get("method"), str)
+    ]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    assert len(answers) <= 2 + len(sent) - len(notifications)
+
+
+@requirement("core:never-blocks")
+def test_a_client_that_owes_too_much_reading_is_given_up() -> None:
+    async def main() -> int:
+        sink = Collect()
+        sink.owed = writing.MAX_BACKLOG + 1
+
+        async def connect(session: Session) -> Collect:
+            session.data(framed(INITIALIZE))
+            return sink
+
+        return await Session(make_server()).run(connect)
+
+    assert anyio.run(main) == 1
