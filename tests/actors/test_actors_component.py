@@ -102,7 +102,7 @@ def test_arguments_nested_without_end_do_no_harm_inside_the_component(sandbox: S
     make(sandbox, "assistant")
     deliver(sandbox, "assistant", "vespiary.agent.ready", {"tools": []}, host=True)
     call = request(deliver(sandbox, "assistant", "vespiary.agent.message", {"text": "go"}, host=True), "llm")
-    reply = completion(tool_calls=[("look", "[" * 200_000), ("look", '{"a":' * 5_000), ("look", '"' * 200_000)])
+    reply = completion(tool_calls=[("look", "[" * 200_000), ("look", '{"a":' * 200_000), ("look", '"' * 200_000)])
     call = request(outputs(sandbox.answer(call.id, json.dumps(reply), "assistant")), "llm")
     results = [message["content"] for message in json.loads(call.payload)["messages"] if message["role"] == "tool"]
     assert len(results) == 3
@@ -156,6 +156,18 @@ def test_a_command_is_asked_for_inside_the_component(sandbox: Sandbox) -> None:
     }
     told = outputs(sandbox.answer(asked.id, json.dumps(answer), "shell"))
     assert sent(told, "vespiary.tool.result")[0]["content"] == "a b"
+
+
+def test_a_large_file_full_of_quotes_and_brackets_is_read(sandbox: Sandbox) -> None:
+    make(sandbox, "files")
+    arguments = {"path": "a.json", "end_line": 1}
+    told = deliver(sandbox, "files", "vespiary.tool.call", {"call": "c", "name": "read_file", "arguments": arguments})
+    workspace = FakeWorkspace({"a.json": '{"a":1,"bc":[]},\n' * 250_000})
+    asked = request(told, "workspace")
+    answer = json.dumps(workspace.answer(json.loads(asked.payload)))
+    (result,) = sent(outputs(sandbox.answer(asked.id, answer, "files")), "vespiary.tool.result")
+    assert result["ok"], result
+    assert '1:{"a":1,"bc":[]},\n[... 249,999 lines omitted ...]' in result["content"]
 
 
 def test_a_hard_search_for_the_nearest_lines_stays_within_the_deadline(sandbox: Sandbox) -> None:
