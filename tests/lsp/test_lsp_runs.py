@@ -161,3 +161,19 @@ def test_the_real_server_names_the_file_and_the_key_that_are_wrong(root: Path) -
         assert "vespiary.toml" in error["message"]
         assert "modl" in error["message"]
         assert server.shutdown() == 0
+
+
+@requirement("lsp:no-folder")
+def test_a_workspace_that_cannot_be_opened_is_told_and_the_server_can_be_shut_down(root: Path) -> None:
+    with RawServer(env={"FAKE_WORKSPACE_FAILS": "1"}) as server:
+        server.initialize(root)
+        assert "could not be kept open" in server.told("window/showMessage")["message"]
+        assert server.error("vespiary/run/list")["data"]["code"] == "workspace.failed"
+        assert server.shutdown() == 0
+
+
+@requirement("lsp:no-folder")
+def test_a_folder_that_is_not_there_is_named(root: Path) -> None:
+    with RawServer() as server:
+        server.initialize(root / "missing")
+        assert "missing is not a folder" in server.told("window/showMessage")["message"]

@@ -8,6 +8,7 @@ A prompt that is a JSON array is a program, a list of steps:
 """
 
 import json
+import os
 import random
 import re
 import time
@@ -60,6 +61,8 @@ class FakeWorkspace:
     async def open(
         cls, root: Path, editor: EditorPort, *, trusted: bool | None = None
     ) -> AsyncGenerator["FakeWorkspace", None]:
+        if os.environ.get("FAKE_WORKSPACE_FAILS"):
+            raise OSError("the disk is on fire")
         async with anyio.create_task_group() as tasks:
             workspace = cls(root, editor, tasks, trusted)
             try:

@@ -122,6 +122,11 @@ class Session:
         except VespiaryError as error:
             self._problem = error
             self.show_once(ERROR, str(error))
+        except Exception:  # the boundary of a workspace: the server goes on to answer, and to be shut down
+            log.exception("The workspace failed")
+            hint = "The server's log has the details. Restart it."
+            self._problem = VespiaryError("The workspace could not be kept open.", hint=hint, code="workspace.failed")
+            self.show_once(ERROR, str(self._problem))
         finally:
             self._workspace = None
             self._ready.set()
