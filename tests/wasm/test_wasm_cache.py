@@ -306,19 +306,27 @@ def test_two_processes_with_a_cold_cache_compile_once_and_both_work(tmp_path: Pa
     component.write_bytes(data)
     command = [sys.executable, "-c", CHILD, str(tmp_path / "c"), str(component), str(tmp_path), *sys.path]
     children = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    outs = [child.stdout for child in children]
-    ins = [child.stdin for child in children]
-    firsts = [out.readline().strip() for out in outs if out is not None]
-    assert sorted(firsts) == ["compiling", "waiting"]
-    for stdin in ins:
-        assert stdin is not None
-        stdin.write("\n")
-        stdin.flush()
-    lasts = sorted(out.readline().strip() for out in outs if out is not None)
-    for child in children:
-        child.communicate(timeout=60)
-        assert child.returncode == 0
-    assert lasts == ["compiled 0 None", "compiled 1 None"]
+    try:
+        firsts = [line_of(child) for child in children]
+        assert sorted(firsts) == ["compiling", "waiting"]
+        for child in children:
+            assert child.stdin is not None
+            child.stdin.write("\n")
+            child.stdin.flush()
+        lasts = sorted(line_of(child) for child in children)
+        for child in children:
+            child.communicate(timeout=60)
+            assert child.returncode == 0
+        assert lasts == ["compiled 0 None", "compiled 1 None"]
+    finally:
+        for child in children:
+            child.kill()
+            child.communicate()
+
+
+def line_of(child: "subprocess.Popen[str]") -> str:
+    assert child.stdout is not None
+    return child.stdout.readline().strip()
 
 
 def test_threads_of_one_process_load_a_component_once(tmp_path: Path, data: bytes, compiles: Compiles) -> None:

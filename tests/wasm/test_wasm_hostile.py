@@ -10,6 +10,7 @@ from support.sandbox import NOW, Sandbox, lines
 from support.wat import LOOP, OK, Import, WatActor
 from vespiary.model.ids import ActorId
 from vespiary.model.steps import Description, FailureKind, Limits, Log, Request, StepResult
+from vespiary.wasm import engine as engines
 from vespiary.wasm.call import StockLayer
 from vespiary.wasm.components import ComponentStore, LoadedComponent
 from vespiary.wasm.engine import shared_engine
@@ -135,13 +136,14 @@ def test_an_interrupt_of_an_actor_at_rest_does_nothing(sandbox: Sandbox) -> None
     assert sandbox.deliver().failure is None
 
 
-def test_the_ticker_rests_when_no_guest_runs(sandbox: Sandbox) -> None:
+def test_the_ticker_rests_when_no_guest_runs(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "_IDLE_TICKS", 2)
     sandbox.make(WatActor())
     engine = shared_engine()
     until = time.monotonic() + 20
     while engine.ticking:
         assert time.monotonic() < until
-        time.sleep(0.05)
+        time.sleep(0.01)  # the state is a thread that ends by itself; nothing tells of it
     assert sandbox.deliver().failure is None
     assert engine.ticking
 

@@ -117,7 +117,7 @@ class Watch:
             _set_callback(store.ptr(), _callback, self._id, _no_finalizer)
 
     def begin(self, limit_ms: int) -> None:
-        """A call begins that may take `limit_ms`. Keeps an interrupt that came since `arm`."""
+        """A call begins that may take `limit_ms`. An interrupt that came before it in the same step still ends it."""
         self._engine.enter()
         self._cpu_until = time.thread_time_ns() + limit_ms * 1_000_000
         self._wall_until = time.monotonic_ns() + limit_ms * 1_000_000 * _WALL_FACTOR
