@@ -32,6 +32,7 @@ def test_handlers_hear_what_they_asked_for() -> None:
     assert types == ["heard.exact", "heard.below", "heard.all"]
     assert host.send("b") == [Sent("heard.all", None, "zzz999")]
     assert [message.type for message in host.send("a.b", scope="other1")] == ["heard.all"]
+    assert len(host.send("a.b", scope="000000")) == 3  # the host, about this scope or another: it does not say
 
 
 @requirement("sdk:messages")

@@ -23,6 +23,7 @@ TOOL_CANCEL = "vespiary.tool.cancel"
 TOOL_STATUS = "vespiary.tool.status"
 TOOL_RESULT = "vespiary.tool.result"
 
+HOST_SCOPE = "000000"
 CANCELLED = "The call was cancelled."
 
 
@@ -131,8 +132,9 @@ class Instance:
         if self._tools and message_type in (TOOL_CALL, TOOL_CANCEL) and scope == self._runtime.port.scope():
             self._tool_message(message)
         wanted = [handler for handler in self._handlers if handler.wants(message_type)]
-        if scope != self._runtime.port.scope() and any(handler.extent != "own" for handler in wanted):
-            # Heard because of the wider subscription: the handlers for the own scope do not mean it.
+        foreign = scope not in (self._runtime.port.scope(), HOST_SCOPE)
+        if foreign and any(handler.extent != "own" for handler in wanted):
+            # Most likely heard because of the wider subscription; the envelope does not say where it was published.
             wanted = [handler for handler in wanted if handler.extent != "own"]
         for method in dict.fromkeys(handler.method for handler in wanted):
             self._start(self._guarded(id, getattr(self._actor, method), message))
