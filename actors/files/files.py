@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from files_edit import apply_edits, fit
+from files_edit import apply_edits, fit, plain
 from files_reader import Reader
 from vespiary_sdk import ActorError, CapabilityError, ToolError, tool, workspace
 from vespiary_sdk.workspace import TextFile
@@ -178,6 +178,7 @@ def _stale(path: str, text: str, edits: Sequence[Edit]) -> str:
 
 
 def _done(sentence: str, diff: str) -> str:
+    diff = plain(diff)  # models see plain newlines everywhere
     if len(diff) > _DIFF:
         diff = f"{diff[:_DIFF]}\n[... {len(diff) - _DIFF:,} characters of the diff omitted ...]"
     return f"{sentence}\n\n{diff}".rstrip() if diff.strip() else sentence

@@ -8,8 +8,8 @@ from vespiary_sdk.command import run
 _DEFAULT_S, _LONGEST_S = 30, 600
 
 
-def _title(command: str, **_: object) -> str:
-    return f"$ {command:.200}"
+def _title(command: str, args: list[str] | None = None, **_: object) -> str:
+    return f"$ {' '.join([command, *(args or [])]):.200}"
 
 
 class Shell(Actor):

@@ -80,6 +80,7 @@ def test_a_file_with_crlf_keeps_it() -> None:
     host.call("read_file", path="a.txt")
     assert host.call("edit_file", path="a.txt", edits=edits(("one\ntwo\n", "one\nmore\ntwo\n"))).ok
     assert host.workspace.files == {"a.txt": "one\r\nmore\r\ntwo\r\n"}
+    assert "\r" not in host.call("edit_file", path="a.txt", edits=edits(("more", "less"))).content
 
 
 @requirement("actors:edit-needs-read")

@@ -157,6 +157,14 @@ def test_a_refused_grant_reaches_the_model_with_its_hint() -> None:
     assert result == ToolResult(False, "The agent may not run commands. Grant `command` to it.")
 
 
+def test_a_running_command_is_shown_with_its_arguments() -> None:
+    host = FakeHost(Shell)
+    host.start_call("execute_bash", {"command": "grep -r", "args": ["x y", "."]})
+    host.start_call("execute_bash", {"command": "l" * 500})
+    titles = [message.payload["title"] for message in host.sent]
+    assert titles == ["$ grep -r x y .", "$ " + "l" * 200]
+
+
 def test_a_cancelled_call_stops_the_command() -> None:
     host = FakeHost(Shell)
     call = host.start_call("execute_bash", {"command": "sleep 100"})
