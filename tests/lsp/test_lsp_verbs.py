@@ -115,7 +115,7 @@ def test_a_selection_offers_to_ask_with_or_without_a_prompt(root: Path) -> None:
         server.initialize(root, capabilities=LITERALS)
         assert actions(server, root, NOWHERE) == []
         (action,) = actions(server, root, PLACE)
-        assert (action["title"], action["kind"]) == ("Ask coder …", "refactor.rewrite.vespiary")
+        assert (action["title"], action["kind"]) == ("Ask coder ...", "refactor.rewrite.vespiary")
         (argument,) = action["command"]["arguments"]
         run = server.request("workspace/executeCommand", command("vespiary.askAgent", argument))["runId"]
         task = json.loads(server.finished(run)["text"])
@@ -133,10 +133,10 @@ def test_only_wanted_kinds_are_offered_and_plain_commands_to_plain_clients(root:
         both = actions(server, root, PLACE, [DIAGNOSTIC])
         assert [(item["title"], item["command"]) for item in both] == [
             ("Fix with coder", "vespiary.fixDiagnostic"),
-            ("Ask coder …", "vespiary.askAgent"),
+            ("Ask coder ...", "vespiary.askAgent"),
         ]
         assert [item["title"] for item in actions(server, root, PLACE, [DIAGNOSTIC], only=["refactor"])] == [
-            "Ask coder …"
+            "Ask coder ..."
         ]
         assert [item["title"] for item in actions(server, root, PLACE, [DIAGNOSTIC], only=["quickfix"])] == [
             "Fix with coder"

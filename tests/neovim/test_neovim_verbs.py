@@ -23,7 +23,7 @@ def test_a_selection_offers_to_ask_the_agent_which_gets_the_selected_place(proje
         """,
         project,
     )
-    assert seen["title"] == "Ask coder …"
+    assert seen["title"] == "Ask coder ..."
     name, _, task = seen["message"]["message"].partition(": ")
     assert name == "coder"
     context = json.loads(task)["context"]

@@ -39,7 +39,7 @@ def actions(params: types.CodeActionParams, agent: str, *, literals: bool) -> li
         )
     if _asks(params):
         argument = {"agent": agent, "context": {"uri": uri, "range": _range(params.range)}}
-        command = types.Command(f"Ask {agent} …", protocol.ASK_AGENT.name, arguments=[argument])
+        command = types.Command(f"Ask {agent} ...", protocol.ASK_AGENT.name, arguments=[argument])
         found.append(types.CodeAction(command.title, kind=ASK_KIND, command=command))
     return list(found) if literals else [action.command for action in found if action.command is not None]
 
