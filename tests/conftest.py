@@ -1,10 +1,21 @@
 """What every test shares."""
 
+import sys
+
 import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "requirement(*ids): the behaviours of the ledger that this test proves")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Build and compile the Python component before any test's time runs, once for all workers."""
+    if hasattr(session.config, "workerinput") or session.config.option.collectonly:
+        return
+    from vespiary.wasm.components import ComponentStore
+
+    ComponentStore(lambda line: print(line, file=sys.stderr)).load("python")
 
 
 @pytest.fixture
