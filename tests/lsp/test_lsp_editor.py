@@ -82,19 +82,41 @@ def replacement(path: str, text: str, old: str, new: str) -> ReplaceText:
 async def test_a_buffer_is_modified_from_a_change_until_it_is_saved(root: Path) -> None:
     client = Client(root)
     assert client.editor.buffer("a.txt") is None
-    client.open("a.txt", "hello\n")
+    client.open("a.txt", "hello\nworld\n")
     assert list(client.editor.buffers()) == ["a.txt"]
-    buffer = client.editor.buffer("a.txt")
-    assert buffer is not None
-    assert (buffer.text, buffer.modified) == ("hello\n", False)
+    assert seen(client, "a.txt") == ("hello\nworld\n", False)
     client.change("a.txt", "typed\n")
-    buffer = client.editor.buffer("a.txt")
-    assert buffer is not None
-    assert (buffer.text, buffer.modified) == ("typed\n", True)
+    assert seen(client, "a.txt") == ("typed\n", True)
     client.editor.saved(client.places.uri("a.txt"))
-    buffer = client.editor.buffer("a.txt")
+    assert seen(client, "a.txt") == ("typed\n", False)
+
+
+@requirement("lsp:unsaved-buffer")
+@pytest.mark.parametrize(
+    ("data", "text", "modified"),
+    [
+        (b"hello\n", "hello\n", False),
+        (b"\xef\xbb\xbfhello\r\n", "hello\r\n", False),
+        (b"hello\n", "restored\n", True),
+        (b"\xff", "x", True),
+        (None, "new\n", True),
+    ],
+)
+async def test_a_document_may_be_unsaved_when_it_is_opened(
+    root: Path, data: bytes | None, text: str, modified: bool
+) -> None:
+    if data is not None:
+        (root / "b.txt").write_bytes(data)
+    client = Client(root)
+    client.open("b.txt", text)
+    assert seen(client, "b.txt") == (text, modified)
+    assert seen(client, "b.txt") == (text, modified)
+
+
+def seen(client: Client, path: str) -> tuple[str, bool]:
+    buffer = client.editor.buffer(path)
     assert buffer is not None
-    assert not buffer.modified
+    return buffer.text, buffer.modified
 
 
 @requirement("lsp:unsaved-buffer")

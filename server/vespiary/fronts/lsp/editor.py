@@ -10,6 +10,7 @@ version). A change has happened when the document reads as expected. Every wait 
 """
 
 import logging
+from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,6 +19,7 @@ import anyio
 import anyio.to_thread
 
 from vespiary.capabilities.ports import Buffer
+from vespiary.capabilities.texts import MAX_BYTES
 from vespiary.changes.diff import EditsInvalid, apply_edits
 from vespiary.changes.lines import LineIndex
 from vespiary.fronts.lsp.confirm import Confirmation
@@ -81,7 +83,8 @@ class LspEditor:
         # apply it to whatever the person has typed since. Version 1 is older than every changed document and newer than that.
         self._least_version = 1 if name == "Neovim" else 0
         self._by_path: dict[str, Document] = {}
-        self._saved: dict[str, int] = {}
+        self._saved: dict[str, int | None] = {}
+        """The version of each document that is known to be on disk; none where no version is."""
         self._locks: dict[str, tuple[anyio.Lock, int]] = {}
         self._documents.on_open.append(self._opened)
         self._documents.on_close.append(self._closed)
@@ -93,7 +96,13 @@ class LspEditor:
     def buffer(self, path: str) -> Buffer | None:
         """The open document at `path`; none if it is not open."""
         document = self._by_path.get(path)
-        return None if document is None else Buffer(document.text, document.version != self._saved.get(path))
+        if document is None:
+            return None
+        if path not in self._saved:
+            # Editors open documents with what was unsaved when they were closed, so opening proves nothing.
+            same = _reads(self._places.root / path, document.text)
+            self._saved[path] = document.version if same else None
+        return Buffer(document.text, document.version != self._saved[path])
 
     def buffers(self) -> Iterable[str]:
         """The paths of all open documents within the workspace."""
@@ -110,7 +119,7 @@ class LspEditor:
         path = self._places.relative(document.uri)
         if path is not None:
             self._by_path[path] = document
-            self._saved[path] = document.version
+            self._saved.pop(path, None)
 
     def _closed(self, document: "Document") -> None:
         path = self._places.relative(document.uri)
@@ -230,6 +239,14 @@ def _wire_edits(lines: LineIndex, change: ReplaceText, document: "Document") -> 
         {"range": {"start": position(edit.start), "end": position(edit.end)}, "newText": edit.text}
         for edit in change.edits
     ]
+
+
+def _reads(path: Path, text: str) -> bool:
+    """Whether a file holds just this text."""
+    try:
+        return path.stat().st_size <= MAX_BYTES and path.read_bytes().removeprefix(BOM_UTF8).decode("utf-8") == text
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _gone(path: Path) -> bool:
