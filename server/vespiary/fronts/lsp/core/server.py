@@ -10,7 +10,7 @@ from anyio.abc import TaskGroup
 from vespiary.fronts.lsp.core.documents import Documents
 from vespiary.fronts.lsp.core.encoding import Encoding
 from vespiary.fronts.lsp.core.protocol import Protocol
-from vespiary.fronts.lsp.core.upstream import LanguageServer, default_converter
+from vespiary.fronts.lsp.core.upstream import LanguageServer, make_converter
 
 logger = logging.getLogger("vespiary.lsp")
 
@@ -34,7 +34,7 @@ class Server(LanguageServer):
         self._on_shutdown: list[Hook] = []
         self._on_parent: Callable[[int], None] | None = None
         options.setdefault("protocol_cls", Protocol)
-        options.setdefault("converter_factory", default_converter)
+        options.setdefault("converter_factory", make_converter)
         super().__init__(name, version, **options)
 
     @property

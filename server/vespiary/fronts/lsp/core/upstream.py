@@ -13,12 +13,13 @@ from vespiary.fronts.lsp.core.lazy import import_types
 LAZY = import_types()
 """Whether lsprotocol's classes are made lazily."""
 
-from lsprotocol import types
+import cattrs
+from lsprotocol import converters, types
 from pygls import feature_manager
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 from pygls.progress import Progress
-from pygls.protocol import LanguageServerProtocol, default_converter, lsp_method
+from pygls.protocol import LanguageServerProtocol, lsp_method
 from pygls.workspace import TextDocument, Workspace
 
 __all__ = [
@@ -30,11 +31,16 @@ __all__ = [
     "Progress",
     "TextDocument",
     "Workspace",
-    "default_converter",
     "lsp_method",
+    "make_converter",
     "types",
     "wants_thread",
 ]
+
+
+def make_converter() -> cattrs.Converter:
+    """Between plain data and lsprotocol's values. One error of a value is enough: collecting them all makes the start slower."""
+    return converters.get_converter(cattrs.Converter(detailed_validation=False))
 
 
 def wants_thread(handler: Any) -> bool:
