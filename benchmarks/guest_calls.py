@@ -3,8 +3,8 @@
     python benchmarks/guest_calls.py [--calls 2000] [--actors 200]
 
 Times are processor time of this thread, the median of several rounds, both layers in turn so that a busy machine hits both. The
-guest is a Python actor that reads 200 bytes of JSON and publishes one message, and a small WebAssembly actor that does the same. `preloaded` is the
-built-in actor `files`, whose code is part of the component.
+guest is a Python actor that reads 200 bytes of JSON and publishes one message, and a small WebAssembly actor that does the same.
+`preloaded` is the built-in actor `files`, whose code is part of the component.
 """
 
 # ruff: noqa: E402 - the path to the tests' helpers comes first

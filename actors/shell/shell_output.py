@@ -8,6 +8,11 @@ LIMIT = 5_000
 
 def report(result: CommandResult, timeout_s: int) -> str:
     """What happened, then what was printed. A command that succeeded without a word is said to have done so."""
+    said = _said(result, timeout_s)
+    return f"{said}\n\n{_unsaved(result.unsaved)}" if result.unsaved else said
+
+
+def _said(result: CommandResult, timeout_s: int) -> str:
     printed = _streams(result)
     if result.ok:
         return printed or "The command succeeded and printed nothing."
@@ -27,6 +32,14 @@ def _failure(result: CommandResult, timeout_s: int) -> str:
             return f"The command ran longer than {timeout_s} s and was ended with all that it started.{advice}"
         case _:
             return f"The command could not be started: {result.reason or 'no reason was given'}."
+
+
+def _unsaved(paths: tuple[str, ...]) -> str:
+    shown = ", ".join(paths[:10]) + (" and others" if len(paths) > 10 else "")
+    return (
+        f"[The command saw the files on disk. In the editor, these have changes that are not saved yet: {shown}. "
+        "Only the person at the editor can save them; ask for it if the command must see them.]"
+    )
 
 
 def _streams(result: CommandResult) -> str:

@@ -174,3 +174,14 @@ def test_a_cancelled_call_stops_the_command() -> None:
     result = host.result(call)
     assert result is not None
     assert not result.ok
+
+
+@requirement("actors:shell-unsaved")
+def test_a_command_that_did_not_see_unsaved_changes_says_so() -> None:
+    silent, _ = run(ended(unsaved=["src/a.py", "src/b.py"]))
+    failed, _ = run(ended(code=1, stdout="boom", unsaved=["src/a.py"]))
+    assert silent.content.startswith("The command succeeded and printed nothing.")
+    assert "not saved yet: src/a.py, src/b.py." in silent.content
+    assert "boom" in failed.content
+    assert "not saved yet: src/a.py." in failed.content
+    assert "not saved" not in run()[0].content

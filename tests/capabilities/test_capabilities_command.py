@@ -292,6 +292,15 @@ anyio.run(main)
         await gone(pid)
 
 
+@requirement("command:unsaved")
+async def test_an_answer_names_what_was_unsaved_when_the_command_began(root: Path, run: MemoryRun) -> None:
+    unsaved = ["b.py", "a.py"]
+    command = asker(CommandCapability(root, run, unsaved=lambda: list(unsaved)))
+    assert (await python(command, "pass"))["unsaved"] == ["a.py", "b.py"]
+    unsaved.clear()
+    assert "unsaved" not in await python(command, "pass")
+
+
 @requirement("command:secrets")
 async def test_a_command_sees_no_secret_of_the_host(root: Path, run: MemoryRun) -> None:
     host = {

@@ -54,5 +54,6 @@ REQUIREMENTS: dict[str, str] = {
     "actors:shell-args": "Arguments reach the command as they are, whatever they hold [issue 2.6]",
     "actors:shell-success": "Exit code 0 is success, also without a word [issue 2.6]",
     "actors:shell-truncation": "Long output is cut to 5,000 bytes a stream, and that is no error [issue 2.6]",
+    "actors:shell-unsaved": "A command that did not see unsaved changes in the editor says so. [issue 2.6]",
     "actors:shell-failure": "Every other end is an error with its cause and what was printed [issue 2.6]",
 }

@@ -20,6 +20,8 @@ class CommandResult:
     stdout_truncated: bool
     stderr_truncated: bool
     duration_ms: float
+    unsaved: tuple[str, ...] = ()
+    """Documents with unsaved changes in the editor: the program saw these files without them."""
 
     @property
     def ok(self) -> bool:
@@ -62,4 +64,5 @@ async def run(
         stdout_truncated=bool(answer.get("stdout_truncated", False)),
         stderr_truncated=bool(answer.get("stderr_truncated", False)),
         duration_ms=answer.get("duration_ms", 0),
+        unsaved=tuple(answer.get("unsaved", ())),
     )

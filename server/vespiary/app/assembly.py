@@ -46,7 +46,9 @@ class Assembly:
         self._components = ComponentStore(progress=progress)
         self._capabilities: dict[str, Capability] = {
             "workspace": WorkspaceCapability(root, editor, steward),
-            "command": CommandCapability(root, steward, secret_names=configs.secret_names),
+            "command": CommandCapability(
+                root, steward, secret_names=configs.secret_names, unsaved=lambda: _unsaved(editor)
+            ),
             "llm": LlmCapability(steward, self._models.of),
             "http": HttpCapability(steward),
             "agents": AgentsCapability(steward),
@@ -74,3 +76,7 @@ class Assembly:
     async def aclose(self) -> None:
         """Close the connections to models."""
         await self._models.aclose()
+
+
+def _unsaved(editor: "EditorPort") -> list[str]:
+    return [path for path in editor.buffers() if (buffer := editor.buffer(path)) is not None and buffer.modified]

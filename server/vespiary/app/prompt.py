@@ -1,5 +1,6 @@
 """The words that a task is handed to an agent in. Pure text; knows nothing of how the agent reads them."""
 
+from vespiary.changes.lines import split_lines
 from vespiary.model.runs import Range, Task, TaskContext, TaskDiagnostic
 
 SELECTION_LIMIT = 16_000
@@ -38,7 +39,7 @@ def _lines(range_: Range) -> tuple[int, int]:
 
 
 def _selected(text: str, range_: Range) -> str:
-    lines = text.splitlines(keepends=True)[range_.start.line : range_.end.line + 1]
+    lines = split_lines(text)[range_.start.line : range_.end.line + 1]
     if not lines:
         return ""
     if range_.end.line - range_.start.line + 1 == len(lines):

@@ -40,11 +40,13 @@ class CommandCapability:
         root: Path,
         run: RunPort,
         secret_names: Callable[[], Collection[str]] = tuple,
+        unsaved: Callable[[], Collection[str]] = tuple,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self._paths = Paths(root)
         self._run = run
         self._secret_names = secret_names
+        self._unsaved = unsaved
         self._environ = os.environ if environ is None else environ
 
     async def __call__(self, caller: Caller, payload: str) -> str:
@@ -65,8 +67,13 @@ class CommandCapability:
         env = command_environment(self._environ, self._secret_names(), wanted)
         folder = await anyio.to_thread.run_sync(self._folder, cwd)
         command = _line(program, env) if shell else [_program(program, folder, env), *args]
+        # Before the command: what it does not see is what is unsaved now.
+        unsaved = sorted(self._unsaved())
         finished = await run_program(command, cwd=folder, env=env, timeout=timeout / 1000, cap=cap)
-        return to_json({_snake(key): value for key, value in to_wire(finished).items()})
+        answer = {_snake(key): value for key, value in to_wire(finished).items()}
+        if unsaved:
+            answer["unsaved"] = unsaved
+        return to_json(answer)
 
     def repeatable(self, payload: str) -> bool:
         """Never: a program may have done anything before the crash."""

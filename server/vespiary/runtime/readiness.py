@@ -90,7 +90,12 @@ def _about(home: ScopeCell, *, tools: bool = False) -> dict[str, Any]:
     }
     if tools:
         about["tools"] = [
-            {"name": tool.name, "description": tool.description, "parameters": _schema(tool.parameters)}
+            {
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": _schema(tool.parameters),
+                "actor": cell.spec.name,
+            }
             for cell in home.actors
             if cell.description is not None
             for tool in cell.description.tools
