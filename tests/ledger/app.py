@@ -2,7 +2,7 @@
 
 REQUIREMENTS = {
     "app:one-run-everywhere": "The same run works in process, over stdio and headless, and tells the same events. [issue 2]",
-    "app:events-numbered": "The events of a run are numbered from 1 without gaps; the last one carries outcome, text, usage and files. [issue 2, 7]",
+    "app:events-numbered": "Events are numbered from 1 without gaps; the last carries outcome, text, usage and files. [issue 2, 7]",
     "app:plan-mode": "A run in plan mode writes nothing. [issue 2, 7]",
     "app:hostile-actor": "A hostile actor is contained: the run says what happened, and the next run works. [issue 2, done when]",
     "app:net-changes": "The files of a run are the net effect of its changes. [issue 2, 7]",
@@ -14,4 +14,7 @@ REQUIREMENTS = {
     "cli:stdin-prompt": "A prompt on standard input works. [issue 2, 8]",
     "cli:demo": "`vespiary demo` shows an agent read, edit and test until the tests pass, and prints the diff. [issue 2, 9]",
     "cli:trust": "`vespiary trust` lets a workspace's own file grant power until it changes. [issue 2, untrusted by default]",
+    "cli:safe-terminal": "Nothing that a model, tool, file or actor says controls the person's terminal. [issue 2, 8; untrusted by default]",
+    "cli:output-lost": "A run whose output nobody reads any more is cancelled, without a traceback. [issue 2, 8]",
+    "cli:commands-end": "When vespiary is interrupted or told to end, the commands of its run end with it. [issue 2, 4 and 8]",
 }

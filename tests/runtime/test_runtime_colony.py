@@ -95,7 +95,9 @@ async def test_siblings_hear_what_constructors_say_before_they_hear_that_all_are
                 "scope": scope,
                 "name": "tester",
                 "actors": ["hello", "echo"],
-                "tools": [{"name": "greet", "description": "Says hello.", "parameters": {"type": "object"}}],
+                "tools": [
+                    {"name": "greet", "description": "Says hello.", "parameters": {"type": "object"}, "actor": "hello"}
+                ],
             }
         ]
 

@@ -10,8 +10,8 @@ ACTOR_FAILED = "vespiary.actor.failed"
 """Host, in the actor's scope and its parent's: `{actor, code, message, restarted}`. A trap, or an actor that gave up."""
 
 AGENT_READY = "vespiary.agent.ready"
-"""Host, once every actor of a scope is ready: `{scope, name, actors: [name], tools: [Tool and actor]}`, the tools of all of them. An
-actor that was made anew hears it again, alone and before anything else."""
+"""Host, once every actor of a scope is ready: `{scope, name, actors: [name], tools: [Tool]}`, the tools of all of them, each with the
+name of its `actor`. An actor that was made anew hears it again, alone and before anything else."""
 
 AGENT_SPAWNED = "vespiary.agent.spawned"
 """Host, in the parent's scope: `{scope, name, parent, actors}`."""

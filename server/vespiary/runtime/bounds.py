@@ -28,8 +28,8 @@ class Bounds:
     """Requests of one actor under way or answered but not yet delivered."""
     requests_per_run: int = 10_000
     """The same for all actors of a run."""
-    answer_bytes: int = 8 * MIB
-    """One answer to a request, in UTF-8. A longer one is answered as a problem."""
+    answer_bytes: int = 24 * MIB
+    """One answer to a request, in UTF-8: room for the largest file that is read, escaped as JSON. A longer one is a problem."""
     restarts_per_actor: int = 3
     """How often an actor is rebuilt within a run; the next fatal failure ends its agent."""
     snapshot_every: int | None = None
