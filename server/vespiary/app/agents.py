@@ -15,6 +15,30 @@ if TYPE_CHECKING:
 BUILT_IN = frozenset({"assistant", "files", "shell"})
 """The actors that the generic component carries. `actors/<name>/` holds each."""
 
+MAX_SOURCE = 2_000_000
+"""Bytes of an actor's source; what is larger is no source."""
+
+
+class Cast:
+    """The agents of one run, as their files were when it began: an agent that may write must not become another one by it."""
+
+    def __init__(self, config: "Config", mode: Mode) -> None:
+        self._config = config
+        self._specs: dict[str, AgentSpec | UsageError] = {}
+        for name in config.agents:
+            try:
+                self._specs[name] = agent_spec(name, config, mode)
+            except UsageError as error:
+                self._specs[name] = error
+
+    def spec(self, name: str) -> AgentSpec:
+        """The actors of the agent called `name`. Raises `UsageError` for an unknown agent or an actor that could not be read."""
+        found, _ = self._config.agent(name)
+        spec = self._specs[found]
+        if isinstance(spec, UsageError):
+            raise UsageError(spec.message, hint=spec.hint, code=spec.code)
+        return spec
+
 
 def agent_spec(name: str, config: "Config", mode: Mode) -> AgentSpec:
     """The actors of the agent called `name`. Raises `UsageError` for an unknown agent or an actor that cannot be read."""
@@ -43,6 +67,8 @@ def _config(name: str, settings: dict[str, Any], code: dict[str, Any]) -> str:
 
 def _source(path: Path, agent: str) -> str:
     try:
+        if path.stat().st_size > MAX_SOURCE:
+            raise ValueError(f"it is larger than {MAX_SOURCE:,} bytes")
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise UsageError(

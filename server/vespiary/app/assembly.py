@@ -23,8 +23,8 @@ from vespiary.wasm.guests import WasmGuests
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from vespiary.app.options import Options
     from vespiary.app.steward import Configs, Steward
-    from vespiary.app.workspace import Options
     from vespiary.capabilities.ports import EditorPort
     from vespiary.model.ids import RunId
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from vespiary.app.agents import Cast
 from vespiary.app.files import FileLedger
 from vespiary.model.errors import Problem
 from vespiary.model.events import EventBody, RunEvent, RunFinished, UsageEvent
@@ -27,6 +28,7 @@ class Run:
         self.task = task
         self.agent = agent
         self.config = config
+        self.cast = Cast(config, task.mode)
         self.root: Scope | None = None
         self.files = FileLedger()
         self.usage = Usage()

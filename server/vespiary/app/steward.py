@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from vespiary.app.agents import agent_spec
 from vespiary.app.run import Run
 from vespiary.capabilities.ports import Policy
 from vespiary.model import vocabulary
@@ -65,7 +64,7 @@ class Steward:
         """Make a child of the caller's agent."""
         run = self._run(caller.run)
         colony = self._colony()
-        scope = await colony.spawn(agent_spec(agent, run.config, run.mode), run=run.id, parent=caller.scope)
+        scope = await colony.spawn(run.cast.spec(agent), run=run.id, parent=caller.scope)
         if prompt is not None:
             colony.send(scope, vocabulary.AGENT_MESSAGE, to_json({"role": "user", "text": prompt}))
         return scope, agent

@@ -5,10 +5,8 @@ port.
 """
 
 import logging
-import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +15,8 @@ import anyio.abc
 import anyio.from_thread
 import anyio.to_thread
 
-from vespiary.app.agents import agent_spec
 from vespiary.app.narrator import Narrator
+from vespiary.app.options import Options
 from vespiary.app.prompt import render
 from vespiary.app.run import Listener, Run
 from vespiary.app.runs import Runs
@@ -28,9 +26,8 @@ from vespiary.model.agents import AgentInfo
 from vespiary.model.errors import Problem, VespiaryError
 from vespiary.model.events import RunStarted, Status
 from vespiary.model.ids import RunId, Scope
-from vespiary.model.runs import Outcome, RunInfo, Task
+from vespiary.model.runs import Outcome, Task
 from vespiary.model.wire import to_json
-from vespiary.runtime.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
     from vespiary.app.assembly import Assembly
@@ -42,17 +39,6 @@ log = logging.getLogger(__name__)
 
 STOP_SECONDS = 1.0
 """How long the agents of a run may take to stop before the run ends without them."""
-
-
-@dataclass(slots=True)
-class Options:
-    """What a front may decide. `trusted`: whether the workspace's own configuration may grant power; none asks the user's list."""
-
-    trusted: bool | None = None
-    progress: Callable[[str], None] = log.info
-    """Told what takes long, such as compiling a component."""
-    clock: Clock = field(default_factory=SystemClock)
-    source: random.Random = field(default_factory=random.SystemRandom)
 
 
 class Workspace:
@@ -122,8 +108,9 @@ class Workspace:
         name, _ = config.agent(task.agent)
         # What a person must know at once is found now: no model, an actor that cannot be read.
         config.model_of(name)
-        agent_spec(name, config, task.mode)
-        return Run(run_id, task, name, config, self._options.clock.now, listener)
+        run = Run(run_id, task, name, config, self._options.clock.now, listener)
+        run.cast.spec(name)
+        return run
 
     def drive(self, run: Run) -> None:
         """Start the run in the workspace's task group."""
@@ -145,8 +132,7 @@ class Workspace:
     async def _work(self, run: Run) -> None:
         try:
             colony = await self._get_colony()
-            spec = agent_spec(run.agent, run.config, run.mode)
-            run.root = await colony.spawn(spec, run=run.id)
+            run.root = await colony.spawn(run.cast.spec(run.agent), run=run.id)
             text = await self._context_text(run.task)
             message = {"role": "user", "text": render(run.task, text)}
             colony.send(run.root, vocabulary.AGENT_MESSAGE, to_json(message))
@@ -244,6 +230,3 @@ def _read(root: Path, path: str) -> str | None:
         return inside(root, path).read_text(encoding="utf-8")
     except (OSError, ValueError, VespiaryError):
         return None
-
-
-__all__ = ["AgentInfo", "Options", "RunInfo", "Workspace"]

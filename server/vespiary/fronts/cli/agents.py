@@ -16,12 +16,14 @@ def list_agents(folder: Path, *, as_json: bool, trusted: bool | None) -> None:
 
         sys.stdout.write(orjson.dumps(to_wire(infos), option=orjson.OPT_INDENT_2).decode() + "\n")
         return
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
+
+    from vespiary.fronts.cli.render import terminal
+    from vespiary.fronts.cli.terminal import plain
 
     table = Table("agent", "model", "actors", "what it is for", box=None)
     for info in infos:
-        table.add_row(
-            info.name + (" (default)" if info.default else ""), info.model, ", ".join(info.actors), info.description
-        )
-    Console().print(table)
+        name = info.name + (" (default)" if info.default else "")
+        table.add_row(*(Text(plain(cell)) for cell in (name, info.model, ", ".join(info.actors), info.description)))
+    terminal().print(table)

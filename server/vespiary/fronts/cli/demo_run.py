@@ -7,12 +7,11 @@ import tempfile
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from rich.console import Console
-from rich.syntax import Syntax
+from rich.markup import escape
 
 from vespiary.changes.unified import unified
 from vespiary.fronts.cli.errors import DONE, FAILED, say
-from vespiary.fronts.cli.render import Renderer
+from vespiary.fronts.cli.render import Renderer, diff, terminal
 from vespiary.fronts.cli.run import run_to_end
 from vespiary.model.events import EditEvent, RunEvent
 from vespiary.model.runs import Outcome, Task
@@ -33,9 +32,9 @@ def run_demo(*, keep: bool) -> int:
 
 
 def _run(root: Path) -> int:
-    console = Console(highlight=False, soft_wrap=True)
+    console = terminal()
     before = make_project(root)
-    console.print(f"A small project with failing tests, in [cyan]{root}[/]")
+    console.print(f"A small project with failing tests, in [cyan]{escape(str(root))}[/]")
     console.print("An agent, made of three sandboxed WebAssembly actors, and a scripted model: no key, no network.\n")
     renderer = Renderer(console)
 
@@ -51,8 +50,8 @@ def _run(root: Path) -> int:
     info = run_to_end(root, Task(PROMPT), show, trusted=True)
     console.print("\n[bold]What the agent changed[/]")
     for file in info.files:
-        diff = unified(file.path, before.get(file.path, ""), (root / file.path).read_text(encoding="utf-8"))
-        console.print(Syntax(diff.rstrip("\n"), "diff", background_color="default"))
+        after = (root / file.path).read_text(encoding="utf-8")
+        console.print(diff(unified(file.path, before.get(file.path, ""), after)))
     return DONE if info.outcome is Outcome.DONE else FAILED
 
 

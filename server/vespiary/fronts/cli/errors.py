@@ -1,11 +1,13 @@
 """Failures of a command, told to a person on stderr, with the right exit code."""
 
+import os
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import typer
 
+from vespiary.fronts.cli.terminal import plain
 from vespiary.model.errors import UsageError, VespiaryError
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -22,8 +24,9 @@ def reporting() -> Generator[None]:
         raise typer.Exit(USAGE if usage else FAILED) from None
     except OSError as error:
         if isinstance(error, BrokenPipeError):
-            # The reader of our output left, as `head` does: not worth a word.
-            sys.stdout = None
+            # The reader of our output left, as `head` does: not worth a word, nor another try when the interpreter ends.
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         else:
             say(f"vespiary: {error}")
         raise typer.Exit(FAILED) from None
@@ -39,5 +42,5 @@ def tell(error: VespiaryError) -> None:
 
 
 def say(line: str) -> None:
-    """A line to the person, on stderr."""
-    typer.echo(line, err=True)
+    """A line to the person, on stderr, whatever it quotes."""
+    typer.echo(plain(line), err=True)

@@ -71,9 +71,16 @@ def run(
 def _prompt(given: str | None) -> str:
     from vespiary.model.errors import UsageError
 
-    if given is None and sys.stdin.isatty():
+    wanted = given is None or given == "-"
+    stdin = sys.stdin if wanted else None
+    # The shell may have closed it.
+    if wanted and (stdin is None or (given is None and stdin.isatty())):
         raise UsageError("There is no task.", hint='Try `vespiary run "Fix the failing test"`.')
-    prompt = sys.stdin.read() if given is None or given == "-" else given
+    try:
+        prompt = stdin.buffer.read().decode("utf-8-sig") if stdin is not None else given or ""
+        prompt.encode("utf-8")
+    except UnicodeError:
+        raise UsageError("The task is not UTF-8 text.", hint="Give it as UTF-8.") from None
     if not prompt.strip():
         raise UsageError("The task is empty.", hint="Say what is to be done.")
     return prompt

@@ -1,18 +1,20 @@
 """`vespiary run`: one task, headless. Changes go to disk; events go to stdout."""
 
 import asyncio
+import json
 import signal
-import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import anyio
 
 from vespiary.app.disk import DiskEditor
-from vespiary.app.workspace import Options, Workspace
+from vespiary.app.options import Options
+from vespiary.app.workspace import Workspace
 from vespiary.fronts.cli.errors import DONE, FAILED, INTERRUPTED, say
+from vespiary.fronts.cli.terminal import log_to_stderr, output
 from vespiary.model.events import RunEvent
 from vespiary.model.runs import Outcome, RunInfo, Task
 
@@ -27,37 +29,66 @@ def run_task(folder: Path, task: Task, *, as_json: bool, trusted: bool | None) -
 
 
 def run_to_end(folder: Path, task: Task, show: Callable[[RunEvent], None], *, trusted: bool | None) -> RunInfo:
-    """Run the task, hand every event to `show`, and give how it ended. An interrupt cancels the run."""
+    """Run the task, hand every event to `show`, and give how it ended. An interrupt cancels the run.
 
+    So does an output that nobody reads any more: an agent must not go on changing files unseen. Raises what `show` raised then.
+    """
+    log_to_stderr()
     root = folder.resolve()
+    lost: list[OSError] = []
 
     async def main() -> RunInfo:
         options = Options(trusted=trusted, progress=say)
         async with Workspace.open(root, DiskEditor(root), options=options) as workspace:
-            workspace.runs.listen(show)
+
+            def listen(event: RunEvent) -> None:
+                if lost:
+                    return
+                try:
+                    show(event)
+                except OSError as error:
+                    lost.append(error)
+                    workspace.runs.cancel(event.run_id)
+
+            workspace.runs.listen(listen)
             run_id = workspace.runs.start(task)
             with _interrupts(lambda: workspace.runs.cancel(run_id)):
                 return await workspace.runs.finished(run_id)
 
-    return anyio.run(main)
+    info = anyio.run(main)
+    if lost:
+        raise lost[0]
+    return info
 
 
 @contextmanager
 def _interrupts(cancel: Callable[[], Any]) -> Generator[None]:
-    """The first interrupt cancels; the second one ends the process the hard way."""
+    """The first interrupt cancels; the second one ends the process the hard way.
+
+    A polite end from elsewhere (`kill`, a closed terminal) cancels too: else the commands of the run would live on.
+    """
     loop = asyncio.get_running_loop()
+    before: dict[signal.Signals, Any] = {}
 
     def handler(*_: object) -> None:
         # This runs in the middle of whatever the loop is doing, so the cancelling waits for its turn.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        say("Stopping. Interrupt again to end at once.")
+        restore()
+        # The terminal may be what is gone.
+        with suppress(OSError):
+            say("Stopping. Interrupt again to end at once.")
         loop.call_soon_threadsafe(cancel)
 
-    before = signal.signal(signal.SIGINT, handler)
+    def restore() -> None:
+        while before:
+            signal.signal(*before.popitem())
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if (number := getattr(signal, name, None)) is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        restore()
 
 
 def _json_printer() -> Callable[[RunEvent], None]:
@@ -65,9 +96,21 @@ def _json_printer() -> Callable[[RunEvent], None]:
 
     from vespiary.model.wire import event_to_wire
 
+    out = output()
+    # JSON is UTF-8, whatever the terminal's encoding.
+    raw = getattr(out, "buffer", None)
+
     def show(event: RunEvent) -> None:
-        sys.stdout.write(orjson.dumps(event_to_wire(event)).decode() + "\n")
-        sys.stdout.flush()
+        wire = event_to_wire(event)
+        try:
+            line = orjson.dumps(wire)
+        except TypeError:  # half a surrogate pair, which only an escape can carry
+            line = json.dumps(wire, separators=(",", ":")).encode("ascii")
+        if raw is not None:
+            raw.write(line + b"\n")
+        else:
+            out.write(line.decode() + "\n")
+        out.flush()
 
     return show
 

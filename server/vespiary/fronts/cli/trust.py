@@ -18,7 +18,9 @@ def change_trust(folder: Path, *, remove: bool) -> None:
         return
     config = load(root, trusted=True)
     if config.workspace_file is None:
-        raise UsageError(f"There is no vespiary.toml in {root}: there is nothing to trust.", hint="Name another folder.")
+        raise UsageError(
+            f"There is no vespiary.toml in {root}: there is nothing to trust.", hint="Name another folder."
+        )
     # What was read and is told, not what the file may hold by now.
     trust(root, config.workspace_file)
     say(f"{root} is trusted as its vespiary.toml reads now. A change to that file asks again.")
