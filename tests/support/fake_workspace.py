@@ -15,7 +15,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import anyio
 import anyio.abc
@@ -23,6 +23,7 @@ from vespiary.app.run import Listener, Run
 from vespiary.app.runs import Runs
 from vespiary.capabilities.ports import EditorPort
 from vespiary.changes.diff import apply_edits
+from vespiary.config.models import Config
 from vespiary.model.agents import AgentInfo
 from vespiary.model.edits import (
     ApplyState,
@@ -76,7 +77,7 @@ class FakeWorkspace:
 
     def agents(self) -> tuple[AgentInfo, ...]:
         broken = self.root / "vespiary.toml"
-        if broken.exists() and "broken" in broken.read_text():
+        if broken.exists() and "broken" in broken.read_text(encoding="utf-8"):
             raise VespiaryError("vespiary.toml:1: it is broken.", hint="Mend it.", code="config.invalid")
         return AGENTS
 
@@ -86,7 +87,8 @@ class FakeWorkspace:
         agent = task.agent or self.agents()[0].name
         if agent not in {info.name for info in AGENTS}:
             raise UsageError(f"There is no agent called {agent!r}.", hint="Try coder.", code="agent.unknown")
-        return Run(run_id, task, agent, cast(Any, None), time.time_ns, listener)
+        config = Config(root=self.root, models={}, agents={})
+        return Run(run_id, task, agent, config, time.time_ns, listener)
 
     def drive(self, run: Run) -> None:
         self._tasks.start_soon(self._drive, run)
