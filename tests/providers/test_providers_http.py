@@ -320,7 +320,7 @@ def test_a_host_is_granted_by_its_exact_name() -> None:
 def test_a_malformed_request_is_refused(request_: Json) -> None:
     with pytest.raises(RequestRefused) as caught:
         read_request(json.dumps(request_))
-    assert caught.value.code == "http.malformed"
+    assert caught.value.code == "http.request"
 
 
 @pytest.mark.anyio

@@ -108,7 +108,7 @@ class HttpCapability:
         try:
             url = httpx2.URL(request.url)
         except httpx2.InvalidURL as error:
-            raise RequestRefused(f"This is not a URL: {error}.", code="http.malformed") from None
+            raise RequestRefused(f"This is not a URL: {error}.", code="http.request") from None
         method, headers, body = request.method, list(request.headers), request.body
         for _ in range(MAX_REDIRECTS + 1):
             addresses = await self._addresses(url, grants)
@@ -133,7 +133,7 @@ class HttpCapability:
         if url.scheme not in {"http", "https"}:
             raise RequestRefused(f"The scheme {url.scheme or '(none)'} is not http or https.", code="http.scheme")
         if url.userinfo:
-            raise RequestRefused("A URL with a user name or password is refused.", code="http.malformed")
+            raise RequestRefused("A URL with a user name or password is refused.", code="http.request")
         host, port = url.host.lower(), _port(url)
         if not host or not is_granted(url.scheme, host, port, grants.hosts):
             raise RequestRefused(

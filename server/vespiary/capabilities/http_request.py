@@ -1,13 +1,11 @@
 """What an actor asks of the web, read from JSON and judged where it needs no network. Pure; knows the shape of `wit/http.wit`."""
 
-import json
 import re
 from dataclasses import dataclass
-from typing import Any, cast
 
-from vespiary.model.errors import RequestRefused
-from vespiary.providers.tables import Table, TableError
+from vespiary.capabilities.requests import Fields
 
+AREA = "http"
 MAX_URL = 8_192
 MAX_BODY = 4_000_000
 MAX_BYTES = 8_000_000
@@ -50,62 +48,38 @@ class WebRequest:
 
 
 def read_request(payload: str) -> WebRequest:
-    """The request that the actor means. Raises `RequestRefused` (`http.malformed`) with what is wrong."""
-    try:
-        raw: Any = json.loads(payload)
-        if not isinstance(raw, dict):
-            raise TableError("the request must be an object.")
-        return _request(Table(cast("dict[str, Any]", raw), "the request"))
-    except (ValueError, RecursionError) as error:
-        raise RequestRefused(f"The web request is not JSON: {error}.", code="http.malformed") from None
-    except TableError as error:
-        raise RequestRefused(
-            f"The web request is malformed: {error.message}", hint=error.hint, code="http.malformed"
-        ) from None
-
-
-def _request(table: Table) -> WebRequest:
-    method = table.text("method", "GET").upper()
+    """The request that the actor means. Raises `RequestRefused` (`http.request`) with what is wrong."""
+    fields = Fields.parse(AREA, payload)
+    method = fields.text("method", "GET").upper()
     if method not in METHODS:
-        raise TableError(f"method: must be one of {', '.join(METHODS)}.")
-    url = table.text("url", "")
-    if not url or len(url) > MAX_URL or not url.isprintable() or "\\" in url or " " in url:
-        raise TableError("url: must be an absolute http or https URL.")
-    headers = _headers(table)
-    body = table.text("body", "") if "body" in table else None
-    if body is not None and len(body) > MAX_BODY:
-        raise TableError(f"body: is longer than {MAX_BODY:,} characters.")
+        fields.wrong("method", f"one of {', '.join(METHODS)}")
+    url = fields.text("url", empty=False, longest=MAX_URL)
+    if not url.isprintable() or "\\" in url or " " in url:
+        fields.wrong("url", "an absolute http or https URL")
     request = WebRequest(
         method,
         url,
-        headers,
-        body,
-        timeout_s=_bounded(table, "timeout_ms", 30_000, MAX_TIMEOUT_MS) / 1000,
-        max_bytes=_bounded(table, "max_bytes", 1_000_000, MAX_BYTES),
-        attempts=_bounded(table, "attempts", 1, MAX_ATTEMPTS),
+        _headers(fields),
+        fields.text("body", longest=MAX_BODY) if fields.has("body") else None,
+        timeout_s=fields.integer("timeout_ms", 30_000, least=1, most=MAX_TIMEOUT_MS) / 1000,
+        max_bytes=fields.integer("max_bytes", 1_000_000, least=1, most=MAX_BYTES),
+        attempts=fields.integer("attempts", 1, least=1, most=MAX_ATTEMPTS),
     )
-    table.end()
+    fields.done()
     return request
 
 
-def _bounded(table: Table, key: str, default: int, most: int) -> int:
-    value = table.whole(key, default, least=1)
-    if value > most:
-        raise TableError(f"{key}: must be at most {most:,}.")
-    return value
-
-
-def _headers(table: Table) -> tuple[tuple[str, str], ...]:
-    raw = table.table("headers") or {}
+def _headers(fields: Fields) -> tuple[tuple[str, str], ...]:
+    raw = fields.mapping("headers", {})
     if len(raw) > MAX_HEADERS:
-        raise TableError(f"headers: there are more than {MAX_HEADERS}.")
+        fields.refuse(f"Field 'headers' holds more than {MAX_HEADERS}.")
     headers: list[tuple[str, str]] = []
     for name, value in raw.items():
         if not _TOKEN.match(name):
-            raise TableError("headers: a name is not a header name.")
+            fields.refuse("Field 'headers' holds a name that is no header name.")
         if name.lower() in _OURS or name.lower().startswith("proxy-"):
-            raise TableError(f"headers: {name} is set by the host.", hint="Leave it out.")
-        if not isinstance(value, str) or not _VALUE.match(value):
-            raise TableError(f"headers: {name}: must be a text of printable ASCII.")
+            fields.refuse(f"The header {name} is set by the host.", hint="Leave it out.")
+        if not _VALUE.match(value):
+            fields.wrong(f"headers.{name}", "a text of printable ASCII")
         headers.append((name.lower(), value))
     return tuple(headers)

@@ -138,6 +138,15 @@ class Fields:
             found.append(Fields(self._area, cast(dict[str, Any], item), f"{self._where}{name}[{index}]."))
         return tuple(found)
 
+    def anything(self, name: str) -> Any:
+        """Whatever is there; none where the field is absent."""
+        self._seen.add(name)
+        return self._values.get(name)
+
+    def wrong(self, name: str, wanted: str) -> NoReturn:
+        """Refuse the request for a field that is not what it must be."""
+        self.refuse(f"Field {self._name(name)} must be {wanted}.")
+
     def has(self, name: str) -> bool:
         """Whether a field is there and not `null`."""
         self._seen.add(name)
