@@ -11,6 +11,8 @@ REQUIREMENTS: dict[str, str] = {
     "config:user-file": "The workspace's entries replace the user's of the same name as a whole. [architecture, configuration]",
     "config:untrusted": "An untrusted workspace may not widen grants, name secrets or send text elsewhere; the error lists it all. "
     "[issue 2, 10]",
-    "config:trust-content": "Trust holds for one exact content of the file; a changed file must be trusted again. [issue 2, 10]",
+    "config:borrowed-power": "An untrusted workspace cannot steer a powerful agent of the person's own file. [issue 2, 10]",
+    "config:hostile-file": "A hostile configuration is refused soon: no pipe, no slow pattern. [issue 2, 10]",
+    "config:trust-content": "Trust holds for one content of the file and the actors and scripts it names. [issue 2, 10]",
     "config:trust-private": "What a person trusts is kept outside of the workspace, atomic and private. [issue 2, 10]",
 }

@@ -8,6 +8,7 @@ import os
 import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import EllipsisType
 from typing import Any, cast
@@ -20,10 +21,12 @@ from vespiary.config.defaults import BUILT_IN_ACTORS, CODER_DESCRIPTION, DEFAULT
 from vespiary.config.errors import ConfigError, ConfigProblem
 from vespiary.config.models import AgentConfig, Config, FileConfig
 from vespiary.config.places import Places
-from vespiary.config.trust import FILE_NAME, is_trusted, powers
+from vespiary.config.trust import FILE_NAME, borrowed, is_trusted, powers
 
 MAX_BYTES = 1_000_000
 """A larger file is not a configuration."""
+MOST_PROBLEMS = 100
+"""Problems of a kind that are told. Nobody reads more, and a hostile file could hold enough to keep the server busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +67,12 @@ def load(
 
     config, reports = _merge(root, [loaded for loaded in (user, own) if loaded is not None])
     last = own.report if own else user.report if user else Reporter(FILE_NAME)
-    if problems := list(checks.of_references(config, reports, last)):
+    if problems := list(islice(checks.of_references(config, reports, last), MOST_PROBLEMS)):
         raise ConfigError.of(problems)
     if own is None:
         return config
     config = config.model_copy(update={"workspace_file": own.content})
-    if not (needed := list(powers(own.file, root))):
+    if not (needed := [*powers(own.file, root), *borrowed(config, own.file)]):
         return config
     if not (is_trusted(root, own.content) if trusted is None else trusted):
         raise _untrusted([own.report.problem(key, f"{why}.") for key, why in needed])
@@ -105,6 +108,10 @@ def _untrusted(problems: list[ConfigProblem]) -> ConfigError:
 def _read(path: Path, shown: str, root: Path, actors: Collection[str], problems: list[ConfigProblem]) -> _Loaded | None:
     """One file, if there is one. What is wrong with it is added to `problems`."""
     try:
+        # Opening a named pipe would wait for ever.
+        if path.exists() and not path.is_file():
+            problems.append(ConfigProblem(shown, "", "is no regular file.", "Remove it, or put a file in its place."))
+            return None
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
@@ -133,10 +140,10 @@ def _read(path: Path, shown: str, root: Path, actors: Collection[str], problems:
     try:
         loaded = FileConfig.model_validate(table)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
+        found = error.errors(include_url=False, include_input=False)[:MOST_PROBLEMS]
         problems += sorted((checks.of_shape(each, report) for each in found), key=lambda problem: problem.line or 0)
         return None
-    problems += checks.of_file(loaded, report, actors, root)
+    problems += islice(checks.of_file(loaded, report, actors, root), MOST_PROBLEMS)
     return _Loaded(loaded, report, content)
 
 

@@ -5,6 +5,7 @@ A scanner of lines, not a parser: it knows headers, keys and multi-line strings.
 
 import re
 
+_BLANKS = re.compile(r"\s+")
 _HEADER = re.compile(r"\s*\[\[?\s*(?P<path>[^\[\]]+?)\s*\]\]?\s*(#.*)?$")
 _KEY = re.compile(
     r"""\s*(?P<path>(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*'))*)\s*=(?P<value>.*)$"""
@@ -28,6 +29,8 @@ class Places:
                 if closing in line:
                     closing = None
                 continue
+            # Runs of blanks would cost the patterns the square of their length.
+            line = _BLANKS.sub(" ", line)
             if header := _HEADER.match(line):
                 table = _parts(header["path"])
                 self._lines.setdefault(table, number)

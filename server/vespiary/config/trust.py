@@ -1,7 +1,9 @@
 """Which workspaces a person trusts. A cloned `vespiary.toml` is somebody else's until then.
 
-A workspace is trusted with one exact content of its file: a changed file must be trusted again. What is known is kept outside of
-the workspace, one small file per workspace, so that two processes never overwrite one another's answer.
+A workspace is trusted with one exact content of its file and of the files that it names, the actors and scripted models that act
+with the power that it grants: a changed one must be trusted again, so neither a pull nor an agent that may write can hand itself
+power. What is known is kept outside of the workspace, one small file per workspace, so that two processes never overwrite one
+another's answer.
 """
 
 import contextlib
@@ -9,6 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
@@ -16,6 +19,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from vespiary.config.checks import is_path
+from vespiary.config.errors import ConfigError
 from vespiary.config.models import AgentConfig, Config, FileConfig, ModelConfig
 from vespiary.model.grants import Grant, Grants
 
@@ -46,7 +50,7 @@ def is_trusted(root: Path, content: bytes | None = None) -> bool:
     if not isinstance(known, dict):
         return False
     entry = cast("dict[str, Any]", known)
-    return entry.get("root") == str(place) and entry.get("content") == _hash(current)
+    return entry.get("root") == str(place) and entry.get("content") == _hash(place, current)
 
 
 def trust(root: Path, content: bytes | None = None) -> None:
@@ -61,7 +65,7 @@ def trust(root: Path, content: bytes | None = None) -> None:
     entry = _entry(place)
     # On Windows the folder inherits the privacy of the user's own folder; the mode says it elsewhere.
     entry.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    text = json.dumps({"root": str(place), "content": _hash(current)})
+    text = json.dumps({"root": str(place), "content": _hash(place, current)})
     # mkstemp makes a file that only its owner can read.
     handle, temporary = tempfile.mkstemp(dir=entry.parent, prefix=".trust-")
     try:
@@ -94,6 +98,30 @@ def powers(file: FileConfig, root: Path) -> Iterator[tuple[tuple[str, ...], str]
         yield from _model_powers(name, model, root)
     for name, agent in file.agents.items():
         yield from _agent_powers(name, agent, root)
+
+
+def borrowed(config: Config, file: FileConfig) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The keys of a workspace's file that reach for the power of agents of the person's own file, and how each does."""
+    for name, agent in config.agents.items():
+        if name in file.agents or (grant := _widest(agent)) is None:
+            continue
+        with contextlib.suppress(ConfigError):
+            used = {config.model_of(name), *agent.models}
+            for model in sorted(used & file.models.keys()):
+                yield ("models", model), f"decides what your agent {name!r} does, which has the grant `{grant}`"
+    name = file.default_agent
+    if name is not None and name not in file.agents and (grant := _widest(config.agents[name])) is not None:
+        yield ("default_agent",), f"gives every task to your agent {name!r}, which has the grant `{grant}`"
+
+
+def _widest(agent: AgentConfig) -> str | None:
+    """A grant of the agent beyond the default ones, if it has any."""
+    wanted = agent.grants.value()
+    for kind in ("command", "http", "agents", "write", "read"):
+        grant: Grant = getattr(wanted, kind)
+        if _WIDTH[grant] > _WIDTH[getattr(_DEFAULT_GRANTS, kind)]:
+            return f"{kind} = {grant.value}"
+    return None
 
 
 def _model_powers(name: str, model: ModelConfig, root: Path) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -140,8 +168,33 @@ def _content(place: Path) -> bytes | None:
         return None
 
 
-def _hash(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=32).hexdigest()
+def _hash(place: Path, content: bytes) -> str:
+    """The identity of a file's content together with what it names."""
+    whole = hashlib.blake2b(content, digest_size=32)
+    for name in sorted(_named(content)):
+        whole.update(b"\0" + name.encode("utf-8", "surrogatepass") + b"\0" + _digest(place / name))
+    return whole.hexdigest()
+
+
+def _named(content: bytes) -> set[str]:
+    """The actors' files and the scripts that a file names, as it names them. Nothing for a file that is none."""
+    try:
+        file = FileConfig.model_validate(tomllib.loads(content.decode("utf-8-sig")))
+    except (ValueError, RecursionError):  # what pydantic and tomllib raise are kinds of ValueError
+        return set()
+    actors = {actor for agent in file.agents.values() for actor in agent.actors if is_path(actor)}
+    return actors | {model.script for model in file.models.values() if model.script}
+
+
+def _digest(path: Path) -> bytes:
+    try:
+        # Not what one would wait for, as for a named pipe.
+        if not path.is_file():
+            return b"none"
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "blake2b").digest()
+    except (OSError, ValueError):
+        return b"none"
 
 
 def _entry(place: Path) -> Path:

@@ -100,7 +100,10 @@ class Script:
 def read_script(path: Path) -> Script:
     """The script in a file. Raises `ScriptError`."""
     try:
-        content = path.read_bytes()
+        if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
+            raise ScriptError(f"{path}: is no regular file.")
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise ScriptError(
             f"{path}: there is no such file.", hint="`script` names the file of a scripted model."

@@ -7,7 +7,7 @@ import io
 import logging
 import re
 import sys
-from typing import IO, cast
+from typing import IO, Any, cast
 
 # Control characters beside tab and line feed (escape sequences begin with one), what reverses the order of reading, and halves of
 # surrogate pairs, which no stream can encode.
@@ -28,11 +28,12 @@ def _visible(found: re.Match[str]) -> str:
 
 def output() -> IO[str]:
     """Standard output that takes every text: what its encoding does not know is replaced. A closed one swallows all."""
-    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] - so it is when the shell closed it
+    out = cast("IO[str] | None", sys.stdout)
+    if out is None:  # so it is when the shell closed it
         return cast("IO[str]", _Nowhere())
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
-    return sys.stdout
+    if isinstance(out, io.TextIOWrapper):
+        cast("io.TextIOWrapper[Any]", out).reconfigure(errors="replace")
+    return cast("IO[str]", out)
 
 
 class _Nowhere(io.TextIOBase):
