@@ -43,7 +43,7 @@ with FakeOpenAI(answer, latency=float(sys.argv[1])) as server:
 def private_bytes() -> int:
     """Memory that belongs to this process alone; 0 where the system does not tell."""
     try:
-        lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+        lines = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8").splitlines()
     except OSError:
         return 0
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("Private_Dirty", "Private_Clean")))
@@ -107,7 +107,8 @@ def main() -> None:
         url = server.stdout.readline().strip()
         root = Path(folder).resolve()
         (root / "vespiary.toml").write_text(
-            f'[models.default]\nprovider = "openai"\nmodel = "fake"\nbase_url = "{url}"\nmax_concurrency = {options.agents}\n'
+            f'[models.default]\nprovider = "openai"\nmodel = "fake"\nbase_url = "{url}"\nmax_concurrency = {options.agents}\n',
+            encoding="utf-8",
         )
         try:
             wall, cpu, memory, times = anyio.run(measure, root, options.agents)

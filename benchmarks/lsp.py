@@ -189,7 +189,7 @@ def edits(client: Client, name: str) -> float:
 def memory(client: Client) -> float:
     """Proportional set size of the idle server in MB (Linux only)."""
     try:
-        lines = Path(f"/proc/{client.process.pid}/smaps_rollup").read_text().splitlines()
+        lines = Path(f"/proc/{client.process.pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()
     except OSError:
         return float("nan")
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024

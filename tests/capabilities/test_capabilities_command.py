@@ -43,7 +43,7 @@ def alive(pid: int) -> bool:
     """Whether a process runs; a zombie that nobody has reaped yet does not."""
     try:
         os.kill(pid, 0)
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
     except OSError:
         return False
     return state != "Z"
@@ -74,7 +74,7 @@ async def test_a_command_answers_with_its_code_and_its_streams(command: Ask) -> 
 async def test_a_program_that_is_not_there_says_so(root: Path, command: Ask) -> None:
     answer = await command(program="no-such-program-anywhere")
     assert (answer["status"], answer["reason"]) == ("failed-to-start", "There is no such program.")
-    (root / "text").write_text("x")
+    (root / "text").write_text("x", encoding="utf-8", newline="")
     answer = await command(program="./text")
     assert answer["status"] == "failed-to-start"
 
@@ -122,7 +122,7 @@ async def test_without_the_grant_nothing_runs_and_the_key_is_named(root: Path, r
 async def test_a_command_runs_in_a_folder_of_the_workspace(root: Path, command: Ask) -> None:
     sub = Paths(root).root / "sub"
     sub.mkdir()
-    (root / "file").write_text("")
+    (root / "file").write_text("", encoding="utf-8", newline="")
     answer = await python(command, "import os; print(os.getcwd())", cwd="sub")
     assert answer["stdout"].strip() == str(sub)
     for cwd in ("..", "/", "../" + root.name, ".git", "file"):
@@ -210,7 +210,7 @@ async def pids(root: Path) -> list[int]:
     with anyio.fail_after(10):
         while not (root / "pids").exists():  # noqa: ASYNC110 - a file is all that the child can give
             await anyio.sleep(0.01)
-    return [int(pid) for pid in (root / "pids").read_text().split()]
+    return [int(pid) for pid in (root / "pids").read_text(encoding="utf-8").split()]
 
 
 @requirement("command:group")

@@ -43,16 +43,16 @@ def replacing(path: str, old: str, new: str) -> ReplaceText:
 async def test_the_four_changes(root: Path, disk: DiskEditor) -> None:
     assert (await disk.apply(CreateFile("a/b.txt", "one"), "l")).state is ApplyState.APPLIED
     assert (await disk.apply(replacing("a/b.txt", "one", "two"), "l")).state is ApplyState.APPLIED
-    assert (root / "a" / "b.txt").read_text() == "two"
+    assert (root / "a" / "b.txt").read_text(encoding="utf-8") == "two"
     assert (await disk.apply(RenameFile("a/b.txt", "c/d.txt", content_hash("two")), "l")).state is ApplyState.APPLIED
-    assert (root / "c" / "d.txt").read_text() == "two"
+    assert (root / "c" / "d.txt").read_text(encoding="utf-8") == "two"
     assert (await disk.apply(DeleteFile("c/d.txt", content_hash("two")), "l")).state is ApplyState.APPLIED
     assert contents(root) == {}
 
 
 @requirement("workspace:stale")
 async def test_a_change_to_another_text_is_stale(root: Path, disk: DiskEditor) -> None:
-    (root / "a").write_text("now")
+    (root / "a").write_text("now", encoding="utf-8", newline="")
     for change in (
         replacing("a", "then", "x"),
         DeleteFile("a", content_hash("then")),
@@ -68,8 +68,8 @@ async def test_a_change_to_another_text_is_stale(root: Path, disk: DiskEditor) -
 
 
 async def test_what_exists_is_not_overwritten(root: Path, disk: DiskEditor) -> None:
-    (root / "a").write_text("a")
-    (root / "b").write_text("b")
+    (root / "a").write_text("a", encoding="utf-8", newline="")
+    (root / "b").write_text("b", encoding="utf-8", newline="")
     (root / "folder").mkdir()
     for change in (
         CreateFile("a", "x"),
@@ -85,7 +85,7 @@ async def test_what_exists_is_not_overwritten(root: Path, disk: DiskEditor) -> N
 
 
 async def test_edits_that_do_not_give_what_they_promise_are_refused(root: Path, disk: DiskEditor) -> None:
-    (root / "a").write_text("a")
+    (root / "a").write_text("a", encoding="utf-8", newline="")
     lying = ReplaceText("a", content_hash("a"), (TextEdit(0, 1, "b"),), content_hash("c"))
     wild = ReplaceText("a", content_hash("a"), (TextEdit(5, 9, "b"),), content_hash("c"))
     for change in (lying, wild):
@@ -94,7 +94,7 @@ async def test_edits_that_do_not_give_what_they_promise_are_refused(root: Path, 
 
 
 async def test_a_read_only_file_is_refused(root: Path, disk: DiskEditor, monkeypatch: pytest.MonkeyPatch) -> None:
-    (root / "a").write_text("a")
+    (root / "a").write_text("a", encoding="utf-8", newline="")
     (root / "a").chmod(0o444)
 
     def as_nobody(self: Folder, name: str) -> bool:
@@ -110,7 +110,7 @@ async def test_a_read_only_file_is_refused(root: Path, disk: DiskEditor, monkeyp
 async def test_a_failed_write_leaves_the_file_and_nothing_beside_it(
     root: Path, disk: DiskEditor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (root / "a").write_text("a")
+    (root / "a").write_text("a", encoding="utf-8", newline="")
 
     def full(fd: int) -> None:
         raise OSError(28, "No space left on device")
@@ -126,13 +126,13 @@ async def test_a_failed_write_leaves_the_file_and_nothing_beside_it(
 @requirement("workspace:atomic")
 async def test_a_reader_never_sees_half_of_a_file(root: Path, disk: DiskEditor) -> None:
     texts = ["x" * 300_000, "y" * 300_000]
-    (root / "a").write_text(texts[0])
+    (root / "a").write_text(texts[0], encoding="utf-8", newline="")
     seen: set[str] = set()
     done = threading.Event()
 
     def read() -> None:
         while not done.is_set():
-            seen.add((root / "a").read_text())
+            seen.add((root / "a").read_text(encoding="utf-8"))
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -150,12 +150,12 @@ async def test_a_reader_never_sees_half_of_a_file(root: Path, disk: DiskEditor) 
 async def test_a_file_that_changes_while_it_is_written_is_stale(
     root: Path, disk: DiskEditor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (root / "a").write_text("a")
+    (root / "a").write_text("a", encoding="utf-8", newline="")
     written = Folder.write_new
 
     def meddle(self: Folder, name: str, data: bytes, mode: int | None) -> None:
         written(self, name, data, mode)
-        (root / "a").write_text("somebody else's")
+        (root / "a").write_text("somebody else's", encoding="utf-8", newline="")
 
     monkeypatch.setattr(Folder, "write_new", meddle)
     assert (await disk.apply(replacing("a", "a", "b"), "l")).state is ApplyState.STALE
@@ -164,12 +164,12 @@ async def test_a_file_that_changes_while_it_is_written_is_stale(
 
 @requirement("workspace:atomic")
 async def test_success_is_what_the_file_says(root: Path, disk: DiskEditor, monkeypatch: pytest.MonkeyPatch) -> None:
-    (root / "a").write_text("a")
+    (root / "a").write_text("a", encoding="utf-8", newline="")
     replace = Folder.replace
 
     def meddle(self: Folder, source: str, target: str) -> None:
         replace(self, source, target)
-        (root / "a").write_text("somebody else's")
+        (root / "a").write_text("somebody else's", encoding="utf-8", newline="")
 
     monkeypatch.setattr(Folder, "replace", meddle)
     result = await disk.apply(replacing("a", "a", "b"), "l")
@@ -196,9 +196,9 @@ async def test_a_link_put_in_the_way_does_not_lead_out(
 ) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
-    (outside / "a").write_text("a")
+    (outside / "a").write_text("a", encoding="utf-8", newline="")
     (root / "folder").mkdir()
-    (root / "folder" / "a").write_text("a")
+    (root / "folder" / "a").write_text("a", encoding="utf-8", newline="")
     folder = SafeFiles.folder
 
     def swap(self: SafeFiles, parts: tuple[str, ...], *, create: bool = False):

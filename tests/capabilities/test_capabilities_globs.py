@@ -72,12 +72,12 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in PATHS:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         if not (root / path).exists():
-            (root / path).write_text("")
+            (root / path).write_text("", encoding="utf-8", newline="")
     return root
 
 
 def ignored_by_git(root: Path, rules: str) -> set[str]:
-    (root / ".gitignore").write_text(rules)
+    (root / ".gitignore").write_text(rules, encoding="utf-8", newline="")
     command = [
         "git",
         "-c",

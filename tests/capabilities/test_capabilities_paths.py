@@ -99,7 +99,7 @@ def test_paths_are_normalised(root: Path) -> None:
 def test_links_that_lead_out_are_refused(root: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
-    (outside / "secret").write_text("s")
+    (outside / "secret").write_text("s", encoding="utf-8", newline="")
     (root / "file").symlink_to(outside / "secret")
     (root / "folder").symlink_to(outside)
     (root / "dangling").symlink_to(outside / "not-yet")
@@ -112,7 +112,7 @@ def test_links_that_lead_out_are_refused(root: Path, tmp_path: Path) -> None:
 @links
 def test_links_that_stay_inside_are_followed(root: Path) -> None:
     (root / "src").mkdir()
-    (root / "src" / "a.py").write_text("x")
+    (root / "src" / "a.py").write_text("x", encoding="utf-8", newline="")
     (root / "link.py").symlink_to("src/a.py")
     (root / "folder").symlink_to("src")
     located = Paths(root).locate("link.py")
@@ -139,7 +139,7 @@ def test_a_link_to_itself_leads_nowhere(root: Path) -> None:
 @links
 def test_a_workspace_may_itself_be_reached_by_a_link(root: Path, tmp_path: Path) -> None:
     (tmp_path / "alias").symlink_to(root)
-    (root / "a").write_text("x")
+    (root / "a").write_text("x", encoding="utf-8", newline="")
     assert Paths(tmp_path / "alias").locate("a").real == ("a",)
 
 

@@ -37,7 +37,7 @@ async def test_a_file_is_read_with_its_hash(root: Path, ask: Ask) -> None:
 
 @requirement("workspace:buffers-first")
 async def test_an_unsaved_buffer_is_what_is_read(root: Path, editor: MemoryEditor, ask: Ask) -> None:
-    (root / "a.txt").write_text("on disk")
+    (root / "a.txt").write_text("on disk", encoding="utf-8", newline="")
     editor.type("a.txt", "being typed")
     answer = await ask(op="read", path="a.txt")
     assert (answer["text"], answer["modified"]) == ("being typed", True)
@@ -46,7 +46,7 @@ async def test_an_unsaved_buffer_is_what_is_read(root: Path, editor: MemoryEdito
 
 @pytest.mark.skipif(os.name == "nt", reason="making links needs rights on Windows")
 async def test_a_buffer_is_found_by_the_link_to_its_file(root: Path, editor: MemoryEditor, ask: Ask) -> None:
-    (root / "a.txt").write_text("on disk")
+    (root / "a.txt").write_text("on disk", encoding="utf-8", newline="")
     (root / "link.txt").symlink_to("a.txt")
     editor.type("a.txt", "being typed")
     assert (await ask(op="read", path="link.txt"))["text"] == "being typed"
@@ -88,7 +88,7 @@ async def test_a_named_pipe_is_refused_and_does_not_block(root: Path, ask: Ask) 
 
 
 async def test_stat_tells_what_is_there(root: Path, ask: Ask) -> None:
-    (root / "a").write_text("x")
+    (root / "a").write_text("x", encoding="utf-8", newline="")
     (root / "bin").write_bytes(b"\x00")
     (root / "folder").mkdir()
     assert await ask(op="stat", path="a") == {"path": "a", "kind": "file", "size": 1, "hash": content_hash("x")}
@@ -108,7 +108,7 @@ async def test_a_byte_order_mark_is_no_part_of_the_text(root: Path, ask: Ask) ->
 def tree(root: Path, *paths: str) -> None:
     for path in paths:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text("needle\n")
+        (root / path).write_text("needle\n", encoding="utf-8", newline="")
 
 
 @requirement("workspace:ignored")
@@ -125,8 +125,8 @@ async def test_a_listing_leaves_out_what_git_ignores(root: Path, ask: Ask) -> No
         ".vespiary/j",
         "sub/.git/x",
     )
-    (root / ".gitignore").write_text("*.log\n/build/\n")
-    (root / "src" / ".gitignore").write_text("!keep.log\ngen\n")
+    (root / ".gitignore").write_text("*.log\n/build/\n", encoding="utf-8", newline="")
+    (root / "src" / ".gitignore").write_text("!keep.log\ngen\n", encoding="utf-8", newline="")
     answer = await ask(op="list")
     paths = [entry["path"] for entry in answer["entries"]]
     assert paths == [".gitignore", "a.py", "src", "sub", "src/.gitignore", "src/a.py", "src/keep.log"]
@@ -171,7 +171,7 @@ async def test_a_glob_is_also_meant_from_the_folder_that_is_listed(root: Path, a
 
 @pytest.mark.skipif(os.name == "nt", reason="making links needs rights on Windows")
 async def test_links_are_listed_only_if_they_stay_inside(root: Path, tmp_path: Path, ask: Ask) -> None:
-    (tmp_path / "secret").write_text("needle")
+    (tmp_path / "secret").write_text("needle", encoding="utf-8", newline="")
     tree(root, "real.txt", "folder/x")
     (root / "in.txt").symlink_to("real.txt")
     (root / "out.txt").symlink_to(tmp_path / "secret")
@@ -208,7 +208,7 @@ async def test_search_gives_lines(root: Path, ask: Ask) -> None:
 @requirement("workspace:buffers-first")
 @pytest.mark.parametrize("regex", [False, True])
 async def test_search_sees_unsaved_text(root: Path, editor: MemoryEditor, ask: Ask, regex: bool) -> None:
-    (root / "a.txt").write_text("old needle\n")
+    (root / "a.txt").write_text("old needle\n", encoding="utf-8", newline="")
     editor.type("a.txt", "no\nnew needle\n")
     answer = await ask(op="search", pattern="needle", regex=regex)
     assert answer["matches"] == [{"path": "a.txt", "line": 2, "text": "new needle"}]
@@ -224,7 +224,7 @@ async def test_search_by_regular_expression(root: Path, ask: Ask) -> None:
 
 @requirement("workspace:regex-bounded")
 async def test_a_regular_expression_that_runs_for_ever_stops_nobody_else(root: Path, ask: Ask) -> None:
-    (root / "a.txt").write_text("a" * 60 + "b\n")
+    (root / "a.txt").write_text("a" * 60 + "b\n", encoding="utf-8", newline="")
     ticks = 0
     begun = time.monotonic()
     with anyio.move_on_after(1.0) as scope:
@@ -282,7 +282,7 @@ async def test_a_malformed_request_is_refused_with_a_sentence(ask: Ask, request_
 
 @requirement("workspace:regex-bounded")
 async def test_a_regular_expression_that_runs_for_ever_is_stopped(root: Path) -> None:
-    (root / "a.txt").write_text("a" * 60 + "b\n")
+    (root / "a.txt").write_text("a" * 60 + "b\n", encoding="utf-8", newline="")
     with anyio.fail_after(10), pytest.raises(RequestRefused, match="took longer") as caught:
         await search_apart(Search(str(root), r"(a+)+$", regex=True, seconds=0.1), grace=0.3)
     assert caught.value.code == "workspace.search"
@@ -293,7 +293,9 @@ async def test_the_search_process_imports_nothing_from_the_workspace(
 ) -> None:
     monkeypatch.chdir(root)
     for name in ("json", "re", "vespiary", "sitecustomize"):
-        (root / f"{name}.py").write_text("raise SystemExit('needle: imported from the workspace')\n")
+        (root / f"{name}.py").write_text(
+            "raise SystemExit('needle: imported from the workspace')\n", encoding="utf-8", newline=""
+        )
     answer = await ask(op="search", pattern="need.e", regex=True)
     assert len(answer["matches"]) == 4
 

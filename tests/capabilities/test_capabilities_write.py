@@ -44,23 +44,23 @@ async def test_a_write_is_applied_as_small_edits_and_told(
 
 @requirement("workspace:buffers-first")
 async def test_a_write_to_an_open_document_goes_to_the_buffer(root: Path, editor: MemoryEditor, ask: Ask) -> None:
-    (root / "a.py").write_text("saved\n")
+    (root / "a.py").write_text("saved\n", encoding="utf-8", newline="")
     editor.type("a.py", "typed\n")
     assert (
         await refused(ask, op="write", path="a.py", base=content_hash("saved\n"), text="x")
     ).code == "workspace.stale"
     await ask(op="write", path="a.py", base=content_hash("typed\n"), text="typed\nmore\n")
     assert editor.open["a.py"].text == "typed\nmore\n"
-    assert (root / "a.py").read_text() == "saved\n"
+    assert (root / "a.py").read_text(encoding="utf-8") == "saved\n"
 
 
 @requirement("workspace:stale")
 async def test_a_stale_write_is_refused_and_says_what_to_do(root: Path, run: MemoryRun, ask: Ask) -> None:
-    (root / "a.py").write_text("new\n")
+    (root / "a.py").write_text("new\n", encoding="utf-8", newline="")
     error = await refused(ask, op="write", path="a.py", base=content_hash("old\n"), text="mine\n")
     assert error.code == "workspace.stale"
     assert "Read it again" in str(error)
-    assert (root / "a.py").read_text() == "new\n"
+    assert (root / "a.py").read_text(encoding="utf-8") == "new\n"
     assert [edit.state for edit in run.edits] == [EditState.STALE]
     assert run.files == []
 
@@ -82,7 +82,7 @@ async def test_a_document_that_changes_at_the_last_moment_is_left_alone(
 async def test_an_edit_that_the_editor_refuses_is_told_with_its_reason(
     root: Path, editor: MemoryEditor, run: MemoryRun, ask: Ask
 ) -> None:
-    (root / "a.py").write_text("one\n")
+    (root / "a.py").write_text("one\n", encoding="utf-8", newline="")
     editor.refuses = "The person said no."
     error = await refused(ask, op="write", path="a.py", base=content_hash("one\n"), text="two\n")
     assert (error.code, error.message) == ("workspace.refused", "The person said no.")
@@ -245,7 +245,7 @@ async def test_of_many_changes_to_one_text_at_once_one_wins(root: Path, run: Mem
         for number in range(1, 21):
             group.start_soon(write, number)
     winners = [outcome for outcome in outcomes if outcome != "workspace.stale"]
-    assert winners == [(root / "a").read_text()]
+    assert winners == [(root / "a").read_text(encoding="utf-8")]
     assert len(outcomes) == 20
     assert contents(root).keys() == {"a"}
 
@@ -264,7 +264,7 @@ async def test_changes_that_follow_one_another_all_land(root: Path, ask: Ask) ->
     async with anyio.create_task_group() as group:
         for number in range(8):
             group.start_soon(append, number)
-    assert sorted((root / "a").read_text().split()) == [str(number) for number in range(8)]
+    assert sorted((root / "a").read_text(encoding="utf-8").split()) == [str(number) for number in range(8)]
 
 
 @requirement("workspace:told")

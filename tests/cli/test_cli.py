@@ -39,7 +39,7 @@ def test_a_finished_task_exits_with_0_and_says_what_changed(tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     assert "Made it." in done.stdout
     assert "created a.txt" in done.stdout
-    assert (root / "a.txt").read_text() == "hi\n"
+    assert (root / "a.txt").read_text(encoding="utf-8") == "hi\n"
 
 
 @requirement("cli:exit-codes")

@@ -25,7 +25,7 @@ def documented(text: str, heading: str) -> set[str]:
 
 
 def accept(tmp_path: Path, text: str) -> None:
-    (tmp_path / "vespiary.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "vespiary.toml").write_text(text, encoding="utf-8", newline="")
     load(tmp_path, user_file=None, trusted=True)
 
 

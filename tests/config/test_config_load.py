@@ -21,10 +21,10 @@ def configure(tmp_path: Path) -> Write:
     def write(text: str, *, user: str | None = None, trusted: bool | None = False) -> Config:
         root = tmp_path / "workspace"
         root.mkdir(exist_ok=True)
-        (root / "vespiary.toml").write_text(text, encoding="utf-8")
+        (root / "vespiary.toml").write_text(text, encoding="utf-8", newline="")
         user_file = tmp_path / "user.toml"
         if user is not None:
-            user_file.write_text(user, encoding="utf-8")
+            user_file.write_text(user, encoding="utf-8", newline="")
         return load(root, user_file=user_file, trusted=trusted)
 
     return write

@@ -43,7 +43,7 @@ def workspace(tmp_path: Path) -> Path:
     root = tmp_path / "workspace"
     root.mkdir()
     (tmp_path / "evil.py").touch()
-    (root / "vespiary.toml").write_text(POWERFUL)
+    (root / "vespiary.toml").write_text(POWERFUL, encoding="utf-8", newline="")
     return root
 
 
@@ -71,7 +71,9 @@ def test_an_untrusted_workspace_is_refused_with_everything_that_it_asks_for(work
 @requirement("config:untrusted")
 def test_a_workspace_that_stays_within_the_defaults_needs_no_trust(workspace: Path) -> None:
     (workspace / "vespiary.toml").write_text(
-        '[models.m]\nprovider = "openai"\nmodel = "m"\nbase_url = "http://127.0.0.1:1/v1"\n[agents.coder.grants]\nwrite = "deny"\n'
+        '[models.m]\nprovider = "openai"\nmodel = "m"\nbase_url = "http://127.0.0.1:1/v1"\n[agents.coder.grants]\nwrite = "deny"\n',
+        encoding="utf-8",
+        newline="",
     )
     assert needs_trust(load(workspace, user_file=None)) == []
 
@@ -98,7 +100,7 @@ def test_a_trusted_workspace_is_trusted_until_its_file_changes(workspace: Path) 
 def test_trust_is_of_one_place_and_of_the_content_that_was_seen(workspace: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
-    (other / "vespiary.toml").write_text(POWERFUL)
+    (other / "vespiary.toml").write_text(POWERFUL, encoding="utf-8", newline="")
     trust(workspace, POWERFUL.encode())
     assert is_trusted(workspace)
     assert not is_trusted(other)
@@ -108,10 +110,12 @@ def test_trust_is_of_one_place_and_of_the_content_that_was_seen(workspace: Path,
 @requirement("config:trust-content")
 def test_what_a_person_was_shown_is_what_is_trusted(workspace: Path) -> None:
     shown = load(workspace, user_file=None, trusted=True)
-    (workspace / "vespiary.toml").write_text(POWERFUL.replace("169.254.169.254", "10.0.0.1"))
+    (workspace / "vespiary.toml").write_text(
+        POWERFUL.replace("169.254.169.254", "10.0.0.1"), encoding="utf-8", newline=""
+    )
     trust(workspace, shown.workspace_file)
     assert not is_trusted(workspace)
-    (workspace / "vespiary.toml").write_text(POWERFUL)
+    (workspace / "vespiary.toml").write_text(POWERFUL, encoding="utf-8", newline="")
     assert is_trusted(workspace)
 
 

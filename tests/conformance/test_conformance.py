@@ -34,8 +34,8 @@ async def test_a_run_gives_the_same_result_through_every_front(front: Front, tmp
 
     events = await front.run(root, "Fix the spelling")
 
-    assert (root / "greet.py").read_text() == 'def greet(name):\n    return "Hello " + name\n'
-    assert (root / "docs/note.md").read_text() == "# Greeting\n"
+    assert (root / "greet.py").read_text(encoding="utf-8") == 'def greet(name):\n    return "Hello " + name\n'
+    assert (root / "docs/note.md").read_text(encoding="utf-8") == "# Greeting\n"
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     assert events[0]["kind"] == "run.started"
     end = events[-1]
@@ -69,6 +69,6 @@ async def test_a_plan_changes_nothing(front: Front, tmp_path: Path) -> None:
 
     events = await front.run(root, "Fix the spelling", mode="plan")
 
-    assert (root / "greet.py").read_text() == FILES["greet.py"]
+    assert (root / "greet.py").read_text(encoding="utf-8") == FILES["greet.py"]
     assert events[-1]["outcome"] == "done"
     assert events[-1]["files"] == []

@@ -14,7 +14,7 @@ GUIDE = Path(__file__).parents[2] / "docs" / "client.md"
 @requirement("lsp:client")
 def test_the_example_of_the_guide_does_a_task(tmp_path: Path) -> None:
     (block,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
-    (tmp_path / "script.py").write_text(block, encoding="utf-8")
+    (tmp_path / "script.py").write_text(block, encoding="utf-8", newline="")
     replies = [
         reply("Making it.", ("create_file", {"path": "b.txt", "content": "new\n"}), turn=1),
         reply("Made.", turn=2),
@@ -31,4 +31,4 @@ def test_the_example_of_the_guide_does_a_task(tmp_path: Path) -> None:
     assert "Making it." in done.stdout
     assert "[b.txt: applied]" in done.stdout
     assert done.stdout.splitlines()[-1] == "done: ['b.txt']"
-    assert (root / "b.txt").read_text() == "new\n"
+    assert (root / "b.txt").read_text(encoding="utf-8") == "new\n"

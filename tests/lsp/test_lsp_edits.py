@@ -166,7 +166,7 @@ def test_what_is_unsaved_is_not_lost_when_the_editor_cannot_do_it(root: Path, st
 
 @requirement("lsp:open-file-operations")
 def test_nothing_is_put_where_a_document_is_open(root: Path) -> None:
-    (root / "b.txt").write_text("b")
+    (root / "b.txt").write_text("b", encoding="utf-8", newline="")
     (root / "a.txt").unlink()
     finished, _ = talk(root, None, ["create", "a.txt", "x"], ["rename", "b.txt", "a.txt"], text="new\n")
     assert [line.partition(":")[0] for line in finished["text"].split("\n")] == ["refused", "refused"]

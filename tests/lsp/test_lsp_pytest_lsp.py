@@ -112,4 +112,4 @@ async def test_an_agent_edits_an_unsaved_document_of_an_independent_client(
     assert editor.events[-1]["text"] == "Edited."
     assert {event["runId"] for event in editor.events} == {result.runId}
     assert editor.texts[uri] == "edited\n"
-    assert (tmp_path / "project" / "a.txt").read_text() == "saved\n"
+    assert (tmp_path / "project" / "a.txt").read_text(encoding="utf-8") == "saved\n"

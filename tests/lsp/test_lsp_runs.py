@@ -67,7 +67,7 @@ def test_places_reach_the_agent_in_code_points(root: Path, encoding: str, start:
 
 @requirement("lsp:context")
 def test_places_in_a_file_that_is_not_open_are_read_from_disk(root: Path) -> None:
-    (root / "b.txt").write_text("🐝🐝hello\n", encoding="utf-8")
+    (root / "b.txt").write_text("🐝🐝hello\n", encoding="utf-8", newline="")
     place = {"start": {"line": 0, "character": 4}, "end": {"line": 0, "character": 9}}
     with RawServer() as server:
         server.initialize(root)
@@ -120,7 +120,7 @@ def test_without_a_folder_the_person_is_told_and_requests_say_why(tmp_path: Path
 
 @requirement("lsp:broken-configuration")
 def test_a_broken_configuration_is_an_error_of_its_own_and_the_server_lives(root: Path) -> None:
-    (root / "vespiary.toml").write_text("broken")
+    (root / "vespiary.toml").write_text("broken", encoding="utf-8", newline="")
     with RawServer() as server:
         server.initialize(root)
         error = server.error("vespiary/agents/list")
@@ -153,7 +153,7 @@ def test_unknown_initialization_options_are_told_and_do_no_harm(root: Path) -> N
 
 @requirement("lsp:broken-configuration")
 def test_the_real_server_names_the_file_and_the_key_that_are_wrong(root: Path) -> None:
-    (root / "vespiary.toml").write_text("[agents.coder]\nmodl = 1\n")
+    (root / "vespiary.toml").write_text("[agents.coder]\nmodl = 1\n", encoding="utf-8", newline="")
     with RawServer(REAL) as server:
         server.initialize(root)
         error = server.error("vespiary/agents/list")

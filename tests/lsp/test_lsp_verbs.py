@@ -146,7 +146,7 @@ def test_only_wanted_kinds_are_offered_and_plain_commands_to_plain_clients(root:
 
 @requirement("lsp:broken-configuration")
 def test_code_actions_survive_a_broken_configuration_which_is_told_once(root: Path) -> None:
-    (root / "vespiary.toml").write_text("broken")
+    (root / "vespiary.toml").write_text("broken", encoding="utf-8", newline="")
     with RawServer() as server:
         server.initialize(root)
         assert actions(server, root, PLACE) == []

@@ -10,5 +10,5 @@ def project(tmp_path: Path) -> Path:
     """A workspace with one file of two lines."""
     root = tmp_path / "project"
     root.mkdir()
-    (root / "a.txt").write_text("hello\nworld\n", newline="\n")
+    (root / "a.txt").write_text("hello\nworld\n", newline="\n", encoding="utf-8")
     return root

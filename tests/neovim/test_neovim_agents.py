@@ -51,7 +51,7 @@ def test_an_agent_reads_the_unsaved_buffer_and_edits_it_in_one_undo_step(tmp_pat
     assert seen["finished"]["files"] == [{"path": "a.txt", "change": "modified"}]
     assert seen["after"] == "mended\nearth"
     assert seen["undone"] == "unsaved\nworld"
-    assert (root / "a.txt").read_text() == "hello\nworld\n"
+    assert (root / "a.txt").read_text(encoding="utf-8") == "hello\nworld\n"
 
 
 @requirement("lsp:stale-edit")

@@ -19,7 +19,7 @@ def test_the_documented_set_up_works_as_it_stands(project: Path, tmp_path: Path)
     (project / "vespiary.toml").touch()
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "vespiary"
-    program.write_text(f'#!/bin/sh\nshift\nexec {shlex.join(FAKE_SERVER)} "$@"\n')
+    program.write_text(f'#!/bin/sh\nshift\nexec {shlex.join(FAKE_SERVER)} "$@"\n', encoding="utf-8", newline="")
     program.chmod(0o755)
     seen = drive(
         "\n".join(blocks)

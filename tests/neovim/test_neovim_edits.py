@@ -17,12 +17,12 @@ def test_an_unsaved_buffer_is_what_the_agent_reads(project: Path) -> None:
         project,
     )
     assert said == "unsaved\nworld\n"
-    assert (project / "a.txt").read_text() == "hello\nworld\n"
+    assert (project / "a.txt").read_text(encoding="utf-8") == "hello\nworld\n"
 
 
 @requirement("lsp:edit-in-buffer", "lsp:one-undo-step")
 def test_an_edit_of_several_places_is_one_undo_step_of_its_own(project: Path) -> None:
-    (project / "a.txt").write_text("one\ntwo\nthree\nfour\n")
+    (project / "a.txt").write_text("one\ntwo\nthree\nfour\n", encoding="utf-8", newline="")
     seen = drive(
         """
         local v = vespiary
@@ -92,7 +92,7 @@ def test_a_stale_edit_is_not_applied_and_the_agent_is_told(project: Path) -> Non
 
 @requirement("lsp:unopened-file")
 def test_a_file_that_is_not_open_is_changed_on_disk(project: Path) -> None:
-    (project / "b.txt").write_text("shut\n")
+    (project / "b.txt").write_text("shut\n", encoding="utf-8", newline="")
     seen = drive(
         """
         local v = vespiary
@@ -103,14 +103,14 @@ def test_a_file_that_is_not_open_is_changed_on_disk(project: Path) -> None:
         project,
     )
     assert seen.split("\n") == ["applied: "] * 3
-    assert (project / "d.txt").read_text() == "open\n"
-    assert (project / "deep" / "c.txt").read_text() == "new"
+    assert (project / "d.txt").read_text(encoding="utf-8") == "open\n"
+    assert (project / "deep" / "c.txt").read_text(encoding="utf-8") == "new"
     assert not (project / "b.txt").exists()
 
 
 @requirement("lsp:open-file-operations")
 def test_open_documents_are_renamed_and_deleted_by_the_editor(project: Path) -> None:
-    (project / "b.txt").write_text("gone soon\n")
+    (project / "b.txt").write_text("gone soon\n", encoding="utf-8", newline="")
     seen = drive(
         """
         local v = vespiary
@@ -129,7 +129,7 @@ def test_open_documents_are_renamed_and_deleted_by_the_editor(project: Path) -> 
     assert seen["text"].split("\n") == ["applied: "] * 2
     assert "new.txt" in seen["names"]
     assert not (project / "a.txt").exists()
-    assert (project / "new.txt").read_text() == "hello\nworld\n"
+    assert (project / "new.txt").read_text(encoding="utf-8") == "hello\nworld\n"
     assert not (project / "b.txt").exists()
 
 

@@ -33,7 +33,7 @@ def test_a_selection_offers_to_ask_the_agent_which_gets_the_selected_place(proje
 
 @requirement("lsp:fix-action")
 def test_a_diagnostic_offers_to_be_fixed_and_the_agent_gets_it(project: Path) -> None:
-    (project / "a.txt").write_text("🐝🐝 hello\nworld\n")
+    (project / "a.txt").write_text("🐝🐝 hello\nworld\n", encoding="utf-8", newline="")
     seen = drive(
         """
         local v = vespiary

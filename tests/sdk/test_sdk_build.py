@@ -65,8 +65,8 @@ def test_the_identity_changes_with_every_source(script: ModuleType, tree: Path, 
 def test_the_identity_ignores_line_ends_places_and_what_is_not_built_in(script: ModuleType, tree: Path) -> None:
     before = script.source_hash(tree / "wit", tree / "actors")
     (tree / "wit/world.wit").write_bytes(b"a\r\nb\r\n")
-    (tree / "actors/files/README.md").write_text("other", encoding="utf-8")
-    (tree / "actors/half/half.py").write_text("no actor.toml", encoding="utf-8")
+    (tree / "actors/files/README.md").write_text("other", encoding="utf-8", newline="")
+    (tree / "actors/half/half.py").write_text("no actor.toml", encoding="utf-8", newline="")
     moved = tree / "moved"
     (tree / "wit").rename(tree / "wit2")
     (tree / "actors").rename(moved)
@@ -76,7 +76,7 @@ def test_the_identity_ignores_line_ends_places_and_what_is_not_built_in(script: 
 @requirement("sdk:source-hash")
 def test_the_identity_changes_with_a_new_built_in_actor(script: ModuleType, tree: Path) -> None:
     before = script.source_hash(tree / "wit", tree / "actors")
-    (tree / "actors/half/actor.toml").write_text("", encoding="utf-8")
+    (tree / "actors/half/actor.toml").write_text("", encoding="utf-8", newline="")
     assert script.source_hash(tree / "wit", tree / "actors") != before
 
 

@@ -31,7 +31,7 @@ def drive(scenario: str, root: Path, *, server: list[str] = FAKE_SERVER, env: di
     Within the scenario: `vespiary` (see `nvim_drive.lua`). A Lua error fails the test with its text and the editor's output.
     """
     script = root.parent / f"{root.name}-scenario.lua"
-    script.write_text(scenario, encoding="utf-8")
+    script.write_text(scenario, encoding="utf-8", newline="")
     result = root.parent / f"{root.name}-result.json"
     settings = {"root": str(root), "server": server, "scenario": str(script), "result": str(result)}
     home = root.parent / f"{root.name}-home"
@@ -48,7 +48,7 @@ def drive(scenario: str, root: Path, *, server: list[str] = FAKE_SERVER, env: di
         check=False,
     )
     log = home / "nvim" / "lsp.log"
-    told = f"{done.stdout}\n{done.stderr}\n{log.read_text()[-4000:] if log.exists() else ''}"
+    told = f"{done.stdout}\n{done.stderr}\n{log.read_text(encoding='utf-8')[-4000:] if log.exists() else ''}"
     assert result.exists(), f"Neovim ended with {done.returncode}:\n{told}"
     answer = json.loads(result.read_text(encoding="utf-8"))
     assert "error" not in answer, f"{answer['error']}\n{told}"

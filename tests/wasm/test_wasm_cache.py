@@ -171,7 +171,7 @@ def test_a_folder_of_somebody_else_is_not_used_and_that_is_said(
 @requirement("wasm:cache-damage")
 def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(tmp_path: Path, data: bytes) -> None:
     folder = tmp_path / "file"
-    folder.write_text("in the way")
+    folder.write_text("in the way", encoding="utf-8", newline="")
     said: list[str] = []
     ComponentStore(said.append, folder=folder / "components").prepare("a.wat", data)
     assert any("cannot be used" in line for line in said)

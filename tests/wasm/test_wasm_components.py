@@ -32,7 +32,7 @@ def checkout(installation: Path) -> Path:
     """A source checkout around the package."""
     root = installation.parents[1]
     (root / "wit").mkdir()
-    (root / "wit" / "world.wit").write_text("package a:b;")
+    (root / "wit" / "world.wit").write_text("package a:b;", encoding="utf-8", newline="")
     (root / "actors" / "python").mkdir(parents=True)
     return root
 
