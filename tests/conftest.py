@@ -3,6 +3,11 @@
 import sys
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast examples are made is a matter of the machine and of what else it does.
+settings.register_profile("vespiary", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("vespiary")
 
 
 def pytest_configure(config: pytest.Config) -> None:

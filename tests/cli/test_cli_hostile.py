@@ -103,7 +103,7 @@ def test_what_a_cloned_configuration_says_is_listed_as_it_is_written(tmp_path: P
 
 @requirement("cli:safe-terminal")
 def test_errors_and_warnings_cannot_control_the_terminal_either(tmp_path: Path) -> None:
-    (tmp_path / "vespiary.toml").write_text('[agents."a\\u001b[2J"]\n"b\\u001b[2J" = 1\n', encoding="utf-8")
+    (tmp_path / "vespiary.toml").write_text('[agents."a\\u001b[2J"]\n"b\\u001b[2J" = 1\n', encoding="utf-8", newline="")
     done = subprocess.run(
         command("run", "Hello"), cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
     )

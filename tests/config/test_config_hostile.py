@@ -27,21 +27,21 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def root(tmp_path: Path) -> Path:
     folder = tmp_path / "work"
     (folder / "tools").mkdir(parents=True)
-    (folder / "tools" / "own.py").write_text("# as trusted")
-    (folder / "replies.toml").write_text('[default]\ntext = "as trusted"')
+    (folder / "tools" / "own.py").write_text("# as trusted", encoding="utf-8", newline="")
+    (folder / "replies.toml").write_text('[default]\ntext = "as trusted"', encoding="utf-8", newline="")
     return folder
 
 
 def user_file(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "user.toml"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8", newline="")
     return path
 
 
 @requirement("config:trust-content")
 @pytest.mark.parametrize("name", ["tools/own.py", "replies.toml", "vespiary.toml"])
 def test_a_changed_actor_or_script_ends_trust(name: str, root: Path) -> None:
-    (root / "vespiary.toml").write_text(GRANTED)
+    (root / "vespiary.toml").write_text(GRANTED, encoding="utf-8", newline="")
     shown = load(root, user_file=None, trusted=True)
     assert shown.workspace_file is not None
     trust(root, shown.workspace_file)
@@ -58,7 +58,7 @@ def test_a_changed_actor_or_script_ends_trust(name: str, root: Path) -> None:
 
 @requirement("config:trust-content")
 def test_a_removed_or_swapped_file_ends_trust_too(root: Path) -> None:
-    (root / "vespiary.toml").write_text(GRANTED)
+    (root / "vespiary.toml").write_text(GRANTED, encoding="utf-8", newline="")
     trust(root)
     (root / "replies.toml").unlink()
     assert not is_trusted(root)
@@ -90,7 +90,7 @@ def test_a_removed_or_swapped_file_ends_trust_too(root: Path) -> None:
 def test_a_clone_cannot_steer_a_powerful_agent_of_the_person(
     mine: str, theirs: str, key: str, root: Path, tmp_path: Path
 ) -> None:
-    (root / "vespiary.toml").write_text(theirs)
+    (root / "vespiary.toml").write_text(theirs, encoding="utf-8", newline="")
     mine_file = user_file(tmp_path, mine)
     with pytest.raises(ConfigError) as caught:
         load(root, user_file=mine_file)
@@ -107,7 +107,9 @@ def test_a_clone_may_bring_a_model_and_an_agent_of_its_own(root: Path, tmp_path:
     mine = user_file(
         tmp_path, SCRIPTED.format(name="mine") + '[agents.ops]\nmodel = "mine"\ngrants = { command = "allow" }'
     )
-    (root / "vespiary.toml").write_text('default_agent = "theirs"\n' + MODEL_M + '[agents.theirs]\nmodel = "m"\n')
+    (root / "vespiary.toml").write_text(
+        'default_agent = "theirs"\n' + MODEL_M + '[agents.theirs]\nmodel = "m"\n', encoding="utf-8", newline=""
+    )
     assert needs_trust(load(root, user_file=mine)) == []
 
 
@@ -125,7 +127,7 @@ def test_a_clone_may_bring_a_model_and_an_agent_of_its_own(root: Path, tmp_path:
     ids=["one line of blanks", "many of them", "names that stand for nothing", "misspelt keys", "unknown tables"],
 )
 def test_a_file_made_to_be_slow_is_refused_soon(text: str, root: Path) -> None:
-    (root / "vespiary.toml").write_text(text)
+    (root / "vespiary.toml").write_text(text, encoding="utf-8", newline="")
     begun = time.process_time()
     with pytest.raises(ConfigError) as caught:
         load(root, user_file=None)
@@ -143,6 +145,8 @@ def test_a_named_pipe_is_not_waited_for(root: Path) -> None:
     with pytest.raises(ScriptError, match="no regular file"):
         read_script(root / "pipe.toml")
     (root / "vespiary.toml").unlink()
-    (root / "vespiary.toml").write_text('[models.m]\nprovider = "scripted"\nscript = "pipe.toml"\n')
+    (root / "vespiary.toml").write_text(
+        '[models.m]\nprovider = "scripted"\nscript = "pipe.toml"\n', encoding="utf-8", newline=""
+    )
     trust(root)
     assert is_trusted(root)
