@@ -355,6 +355,12 @@ def test_a_password_in_a_url_is_a_secret() -> None:
     assert command_environment({"A": "1"}, (), {"API_KEY": "given"}) == {"A": "1", "API_KEY": "given"}
 
 
+def test_a_variable_has_one_value_even_where_the_case_of_its_name_does_not_count() -> None:
+    host, wanted = {"PATH": "host", "TEMP": "t"}, {"Path": "mine"}
+    assert command_environment(host, (), wanted, windows=True) == {"TEMP": "t", "Path": "mine"}
+    assert command_environment(host, (), wanted, windows=False) == {"PATH": "host", "TEMP": "t", "Path": "mine"}
+
+
 @pytest.mark.parametrize(
     "request_",
     [

@@ -88,6 +88,11 @@ def test_names_that_mean_devices_on_windows_are_refused_there(name: str) -> None
         assert parts_of(name, windows=False)
 
 
+def test_names_that_some_system_takes_for_the_same_share_a_lock(root: Path) -> None:
+    keys = {Paths(root).locate(name).key for name in ("Ca\u0301fe/A.txt", "c\u00e1fe/a.txt", "C\u00c1FE/a.TXT")}
+    assert len(keys) == 1
+
+
 def test_paths_are_normalised(root: Path) -> None:
     assert Paths(root).locate("./a//b\\c/").path == "a/b/c"
     assert Paths(root).locate(".").path == "."

@@ -19,7 +19,9 @@ def vespiary(*arguments: str, cwd: Path, stdin: str | None = None, **env: str) -
         input=stdin if stdin is not None else "",
         capture_output=True,
         text=True,
-        env={**os.environ, "COLUMNS": "200", **env},
+        encoding="utf-8",
+        errors="replace",
+        env={**os.environ, "COLUMNS": "200", "PYTHONIOENCODING": "utf-8", **env},
         timeout=100,
         check=False,
     )
@@ -151,3 +153,13 @@ def test_the_agents_are_listed(tmp_path: Path) -> None:
     listed = vespiary("agents", "--json", cwd=project(tmp_path, {}, reply("x", turn=1)))
 
     assert [agent["name"] for agent in json.loads(listed.stdout)] == ["coder"]
+
+
+def test_json_is_utf_8_whatever_the_terminal_is(tmp_path: Path) -> None:
+    root = project(tmp_path, {}, reply("x", turn=1), agent='description = "Größe 蜂"')
+
+    listed = vespiary("agents", "--json", cwd=root, PYTHONIOENCODING="cp1252")
+    shown = vespiary("agents", cwd=root, PYTHONIOENCODING="cp1252:strict")
+
+    assert json.loads(listed.stdout)[0]["description"] == "Größe 蜂"
+    assert shown.returncode == 0, shown.stderr

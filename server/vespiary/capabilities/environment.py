@@ -4,6 +4,7 @@ Knows what secrets are usually called and how they look inside a value. A variab
 request; one let in by mistake cannot be taken back, so doubt keeps it out.
 """
 
+import os
 import re
 from collections.abc import Collection, Mapping
 
@@ -24,7 +25,11 @@ def is_secret(name: str, value: str = "") -> bool:
 
 
 def command_environment(
-    host: Mapping[str, str], secret_names: Collection[str], wanted: Mapping[str, str]
+    host: Mapping[str, str],
+    secret_names: Collection[str],
+    wanted: Mapping[str, str],
+    *,
+    windows: bool = os.name == "nt",
 ) -> dict[str, str]:
     """`host` without secrets and without whatever holds the value of one that is named, plus what the request wants."""
     names = {name.upper() for name in secret_names}
@@ -34,4 +39,7 @@ def command_environment(
         for name, value in host.items()
         if name.upper() not in names and not is_secret(name, value) and not any(secret in value for secret in known)
     }
+    if windows:  # `Path` and `PATH` are one variable there
+        given = {name.upper() for name in wanted}
+        kept = {name: value for name, value in kept.items() if name.upper() not in given}
     return {**kept, **wanted}

@@ -6,6 +6,7 @@ see where they lead; opens nothing (`safe_files` does).
 
 import os
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,8 +43,8 @@ class Located:
 
     @property
     def key(self) -> str:
-        """What two names of one file have in common, for locks: the case of letters does not count."""
-        return "/".join(self.real).casefold()
+        """What two names of one file have in common, for locks: neither the case of letters nor how accents are composed counts."""
+        return unicodedata.normalize("NFC", "/".join(self.real).casefold())
 
 
 def protected(name: str) -> str | None:

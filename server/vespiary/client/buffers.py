@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 Json = dict[str, Any]
 
@@ -48,8 +47,12 @@ def path_of(uri: str) -> Path:
     parts = urlsplit(uri)
     if parts.scheme != "file":
         raise EditRefused(f"{uri} is not a file.")
-    host = f"//{parts.netloc}" if parts.netloc else ""
-    return Path(url2pathname(host + parts.path) if os.name == "nt" else unquote(host + parts.path))
+    path = unquote(parts.path)
+    if parts.netloc and parts.netloc != "localhost":
+        path = f"//{parts.netloc}{path}"
+    elif os.name == "nt" and len(path) > 2 and path[0] == "/" and path[2] == ":":
+        path = path[1:]
+    return Path(path)
 
 
 def changed(text: str, edits: list[Json]) -> str:

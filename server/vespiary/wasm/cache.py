@@ -4,6 +4,7 @@ The key holds everything that compiled code depends on. Whatever is wrong with t
 is then compiled again and, if need be, used without being kept. Knows nothing of worlds or actors.
 """
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -90,7 +91,8 @@ class CompiledCache:
             return wc.Component.deserialize_file(engine, str(file))
         except wasmtime.WasmtimeError:
             # Sound, but made for a processor with other features, or by a wasmtime built otherwise.
-            file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # Windows keeps a file that somebody has open
+                file.unlink()
             return None
 
     def _compile(self, engine: wasmtime.Engine, data: bytes, name: str, key: str) -> wc.Component:

@@ -1,8 +1,8 @@
 """`vespiary agents`: who can be asked here."""
 
-import sys
 from pathlib import Path
 
+from vespiary.fronts.cli.terminal import plain, write_json
 from vespiary.model.wire import to_wire
 
 
@@ -14,13 +14,12 @@ def list_agents(folder: Path, *, as_json: bool, trusted: bool | None) -> None:
     if as_json:
         import orjson
 
-        sys.stdout.write(orjson.dumps(to_wire(infos), option=orjson.OPT_INDENT_2).decode() + "\n")
+        write_json(orjson.dumps(to_wire(infos), option=orjson.OPT_INDENT_2))
         return
     from rich.table import Table
     from rich.text import Text
 
     from vespiary.fronts.cli.render import terminal
-    from vespiary.fronts.cli.terminal import plain
 
     table = Table("agent", "model", "actors", "what it is for", box=None)
     for info in infos:

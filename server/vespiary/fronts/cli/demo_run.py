@@ -1,5 +1,7 @@
 """`vespiary demo`: the main job on a small project of its own, with a scripted model: no key, no network."""
 
+import json
+import os
 import shlex
 import shutil
 import sys
@@ -18,6 +20,9 @@ from vespiary.model.runs import Outcome, Task
 
 PROMPT = "The tests of this project fail. Make them pass."
 
+_PACE = (("latency_ms = 300", "latency_ms = 800"), ("chunk_delay_ms = 15", "chunk_delay_ms = 40"))
+"""What makes the script as quick as a person who watches can follow."""
+
 
 def run_demo(*, keep: bool) -> int:
     """Run the demo; gives the exit code: 0 when the agent really made the tests pass."""
@@ -33,9 +38,9 @@ def run_demo(*, keep: bool) -> int:
 
 def _run(root: Path) -> int:
     console = terminal()
-    before = make_project(root)
+    before = make_project(root, slowly=console.is_terminal)
     console.print(f"A small project with failing tests, in [cyan]{escape(str(root))}[/]")
-    console.print("An agent, made of three sandboxed WebAssembly actors, and a scripted model: no key, no network.\n")
+    console.print("An agent of three sandboxed WebAssembly actors. Its model is a script: no network.\n")
     renderer = Renderer(console)
 
     def show(event: RunEvent) -> None:
@@ -52,15 +57,33 @@ def _run(root: Path) -> int:
     for file in info.files:
         after = (root / file.path).read_text(encoding="utf-8")
         console.print(diff(unified(file.path, before.get(file.path, ""), after)))
+    if info.outcome is Outcome.DONE:
+        console.print(
+            '\nNext, with a model of your own: [bold]vespiary run "Fix the failing test"[/] in a project of yours.'
+        )
     return DONE if info.outcome is Outcome.DONE else FAILED
 
 
-def make_project(root: Path) -> dict[str, str]:
-    """Write the demo project into a folder; gives the text of each of its files."""
+def make_project(root: Path, *, slowly: bool = False) -> dict[str, str]:
+    """Write the demo project into a folder; gives the text of each of its files. `slowly`: at a pace that a person can follow."""
     with as_file(files("vespiary.fronts.cli") / "demo") as source:
         shutil.copytree(source / "project", root, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(source / "vespiary.toml", root)
         script = (source / "model.toml").read_text(encoding="utf-8")
-    python = shlex.quote(Path(sys.executable).as_posix())
-    (root / "model.toml").write_text(script.replace("@PYTHON@", python), encoding="utf-8")
+    if slowly:
+        for quick, slow in _PACE:
+            script = script.replace(quick, slow)
+    # Within a TOML string, which escapes as JSON does.
+    script = script.replace("@PYTHON@", json.dumps(_python())[1:-1])
+    (root / "model.toml").write_text(script, encoding="utf-8")
     return {path.name: path.read_text(encoding="utf-8") for path in root.glob("*.py")}
+
+
+def _python() -> str:
+    """This interpreter, as short as the shell understands it."""
+    name = Path(sys.executable).name.removesuffix(".exe")
+    found = shutil.which(name)
+    if found is not None and Path(found).samefile(sys.executable):
+        return name
+    path = Path(sys.executable).as_posix()
+    return f'"{path}"' if os.name == "nt" else shlex.quote(path)

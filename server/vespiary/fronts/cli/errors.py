@@ -1,5 +1,6 @@
 """Failures of a command, told to a person on stderr, with the right exit code."""
 
+import errno
 import os
 import sys
 from collections.abc import Generator
@@ -23,7 +24,9 @@ def reporting() -> Generator[None]:
         usage = isinstance(error, UsageError) or error.code.startswith(("config.", "usage"))
         raise typer.Exit(USAGE if usage else FAILED) from None
     except OSError as error:
-        if isinstance(error, BrokenPipeError):
+        if isinstance(error, BrokenPipeError) or (
+            os.name == "nt" and error.errno == errno.EINVAL
+        ):  # so Windows says it
             # The reader of our output left, as `head` does: not worth a word, nor another try when the interpreter ends.
             with suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -14,7 +14,7 @@ from vespiary.app.disk import DiskEditor
 from vespiary.app.options import Options
 from vespiary.app.workspace import Workspace
 from vespiary.fronts.cli.errors import DONE, FAILED, INTERRUPTED, say
-from vespiary.fronts.cli.terminal import log_to_stderr, output
+from vespiary.fronts.cli.terminal import log_to_stderr, write_json
 from vespiary.model.events import RunEvent
 from vespiary.model.runs import Outcome, RunInfo, Task
 
@@ -65,7 +65,8 @@ def run_to_end(folder: Path, task: Task, show: Callable[[RunEvent], None], *, tr
 def _interrupts(cancel: Callable[[], Any]) -> Generator[None]:
     """The first interrupt cancels; the second one ends the process the hard way.
 
-    A polite end from elsewhere (`kill`, a closed terminal) cancels too: else the commands of the run would live on.
+    A polite end from elsewhere (`kill`, a closed terminal) cancels too: else the commands of the run would live on. `SIGBREAK` is what
+    Windows has for it.
     """
     loop = asyncio.get_running_loop()
     before: dict[signal.Signals, Any] = {}
@@ -82,7 +83,7 @@ def _interrupts(cancel: Callable[[], Any]) -> Generator[None]:
         while before:
             signal.signal(*before.popitem())
 
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         if (number := getattr(signal, name, None)) is not None and signal.getsignal(number) is not signal.SIG_IGN:
             before[number] = signal.signal(number, handler)
     try:
@@ -96,21 +97,13 @@ def _json_printer() -> Callable[[RunEvent], None]:
 
     from vespiary.model.wire import event_to_wire
 
-    out = output()
-    # JSON is UTF-8, whatever the terminal's encoding.
-    raw = getattr(out, "buffer", None)
-
     def show(event: RunEvent) -> None:
         wire = event_to_wire(event)
         try:
             line = orjson.dumps(wire)
         except TypeError:  # half a surrogate pair, which only an escape can carry
             line = json.dumps(wire, separators=(",", ":")).encode("ascii")
-        if raw is not None:
-            raw.write(line + b"\n")
-        else:
-            out.write(line.decode() + "\n")
-        out.flush()
+        write_json(line)
 
     return show
 

@@ -36,6 +36,16 @@ def output() -> IO[str]:
     return cast("IO[str]", out)
 
 
+def write_json(line: bytes) -> None:
+    """A line of JSON to standard output: UTF-8 and ended by a line feed, whatever the terminal's encoding and system."""
+    out = output()
+    if (raw := getattr(out, "buffer", None)) is not None:
+        raw.write(line + b"\n")
+    else:
+        out.write(line.decode() + "\n")
+    out.flush()
+
+
 class _Nowhere(io.TextIOBase):
     """A stream that keeps nothing."""
 
