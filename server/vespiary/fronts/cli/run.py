@@ -65,8 +65,8 @@ def run_to_end(folder: Path, task: Task, show: Callable[[RunEvent], None], *, tr
 def _interrupts(cancel: Callable[[], Any]) -> Generator[None]:
     """The first interrupt cancels; the second one ends the process the hard way.
 
-    A polite end from elsewhere (`kill`, a closed terminal) cancels too: else the commands of the run would live on. `SIGBREAK` is what
-    Windows has for it.
+    A polite end from elsewhere (`kill`, a closed terminal; `SIGBREAK` on Windows) cancels too: else the commands of the run would
+    live on.
     """
     loop = asyncio.get_running_loop()
     before: dict[signal.Signals, Any] = {}
