@@ -56,13 +56,13 @@ def shown(body: EventBody) -> str:
 
 def bodies(text: str) -> list[EventBody]:
     problem = Problem("x", text, text)
-    arguments = json.dumps({"a": text, text: 1})
     files = (FileChanged(text, ChangeKind.MODIFIED),)
     return [
         RunStarted(text, text, Mode.PLAN),
         TextDelta(text),
         Status("retrying", text),
-        ToolEvent("1", text, ToolState.CALLED, arguments=arguments),
+        ToolEvent("1", text, ToolState.RUNNING, title=text),
+        ToolEvent("1", text, ToolState.DONE, content=text),
         ToolEvent("1", text, ToolState.FAILED, content=text),
         ToolEvent("1", "execute_bash", ToolState.DONE, content=text),
         EditEvent(text, EditState.APPLIED, diff=f"--- a\n+++ b\n@@ -1 +1 @@\n-{text}\n+{text}\n", to=text),

@@ -8,15 +8,19 @@ import json
 from typing import Any
 
 from rich.console import Console
+from rich.control import Control
+from rich.segment import ControlType
 from rich.syntax import Syntax
 from rich.text import Text
 
+from vespiary.fronts.cli.flow import Flow
 from vespiary.fronts.cli.terminal import output, plain
 from vespiary.model.events import (
     ActorFailedEvent,
     EditEvent,
     EditState,
     LogEvent,
+    ReasoningDelta,
     RunEvent,
     RunFinished,
     RunStarted,
@@ -24,10 +28,11 @@ from vespiary.model.events import (
     TextDelta,
     ToolEvent,
     ToolState,
+    UsageEvent,
 )
 from vespiary.model.runs import Mode, Outcome
 
-CONTENT_LINES = 12
+CONTENT_LINES = 8
 """Lines of a tool's result that are shown."""
 LINE = 2_000
 """Characters of a line of it, or of a line of a log."""
@@ -50,18 +55,26 @@ def terminal() -> Console:
 
 
 class Renderer:
-    """Writes events to a console as they come."""
+    """Writes events to a console as they come. On a terminal, text breaks between words, and quoted lines are cut at its width."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._out = console or terminal()
+        self._narrow = self._out.is_terminal and not self._out.is_dumb_terminal
+        self._flow = Flow()
         self._in_text = False
+        self._waiting = False
+        self._calls: dict[str, _Call] = {}
+        self._last: _Call | None = None
+        """The call whose line was written last."""
 
     def show(self, event: RunEvent) -> None:
         """Write one event."""
-        match event.body:
+        body = event.body
+        if not isinstance(body, Status | UsageEvent | ReasoningDelta):
+            self._stop_waiting()
+        match body:
             case TextDelta(text):
-                self._out.print(Text(plain(text)), end="")
-                self._in_text = not text.endswith("\n")
+                self._text(plain(text))
             case RunStarted(agent, prompt, mode):
                 note: _Part = (" (plan only)", "dim") if mode is Mode.PLAN else ""
                 self._line((agent, "bold cyan"), note, (" · ", "dim"), _first_line(prompt))
@@ -76,38 +89,92 @@ class Renderer:
                 self._line((f"{actor} failed: {_cut(problem.message)}", "red"), after)
             case Status("retrying" | "restarted", detail):
                 self._line((detail or "Trying again.", "yellow"))
+            case Status("thinking"):
+                self._wait("thinking …")
             case RunFinished() as end:
                 self._end(end)
             case _:
                 pass
 
-    def _line(self, *parts: _Part) -> None:
+    # Text, and lines between it
+
+    def _text(self, text: str) -> None:
+        shown = self._flow.feed(text, self._out.width) if self._narrow else text
+        if shown:
+            self._out.print(Text(shown), end="")
+        self._in_text = not self._flow.at_line_start if self._narrow else not text.endswith("\n")
+        self._last = None
+
+    def _close_text(self) -> None:
+        """End the line of a text that is not finished."""
+        self._stop_waiting()
         if self._in_text:
-            self._out.print()
+            self._out.print(Text(self._flow.end(self._out.width)))
+            self._flow.reset()
             self._in_text = False
+
+    def _line(self, *parts: _Part, cut: bool = False) -> None:
+        """A line of its own; `cut` ends it at the width of the terminal, else it goes on below."""
+        self._close_text()
         line = Text()
         for part in parts:
             text, style = (part, "") if isinstance(part, str) else part
             line.append(plain(text), style or None)
-        self._out.print(line)
+        if self._narrow and cut:
+            line.expand_tabs(4)
+            line.truncate(self._out.width, overflow="ellipsis")
+        self._out.print(line, soft_wrap=cut or not self._narrow)
+        self._last = None
+
+    def _wait(self, what: str) -> None:
+        """Show, on a terminal, that something goes on. The next output takes its place."""
+        if self._narrow and not self._waiting:
+            self._close_text()
+            self._out.print(Text(what, "dim"), end="")
+            self._waiting = True
+
+    def _stop_waiting(self) -> None:
+        if self._waiting:
+            self._waiting = False
+            self._out.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2)))
+
+    # Tools and edits
 
     def _tool(self, tool: ToolEvent) -> None:
-        if tool.state is ToolState.CALLED:
-            self._line(("●", "green"), " ", (tool.name, "bold"), " ", (_arguments(tool.arguments), "dim"))
-        elif tool.state is ToolState.FAILED:
-            self._line("  ", (f"✗ {tool.name}", "red"))
-            self._content(tool.content, "red")
-        elif tool.state is ToolState.DONE and tool.name == "execute_bash":
-            self._content(tool.content, "dim")
+        call = self._calls.setdefault(tool.call, _Call(tool.name))
+        match tool.state:
+            case ToolState.CALLED:
+                call.label = f"{tool.name} {_arguments(tool.arguments)}".rstrip()
+            case ToolState.RUNNING:
+                # An actor says in words what it is going to do, once. How that goes is for progress lines.
+                if not call.shown:
+                    call.label = " ".join(tool.title.split()) if tool.title else call.label
+                    self._called(call)
+            case ToolState.FAILED:
+                lines = _excerpt(tool.content)
+                if self._last is call and lines:
+                    self._line("  ", (f"✗ {lines.pop(0)}", "red"), cut=True)
+                else:
+                    self._line("  ", (f"✗ {call.label}", "red"), cut=True)
+                self._content(lines, "red")
+                del self._calls[tool.call]
+            case ToolState.DONE:
+                if not call.shown:
+                    self._called(call)
+                if tool.name == "execute_bash":
+                    if self._last is not call:
+                        self._line("  ", ("✓", "green"), f" {call.label}", cut=True)
+                    self._content(_excerpt(tool.content), "dim")
+                del self._calls[tool.call]
 
-    def _content(self, content: str | None, style: str) -> None:
-        lines = (content or "").rstrip().splitlines()
-        if len(lines) > CONTENT_LINES:
-            # What a command says last is what it came to.
-            cut = len(lines) - CONTENT_LINES
-            lines = [lines[0], f"… {cut} lines …", *lines[cut + 1 :]]
+    def _called(self, call: "_Call") -> None:
+        self._line(("●", "green"), f" {call.label}", cut=True)
+        call.shown = True
+        self._last = call
+
+    def _content(self, lines: list[str], style: str) -> None:
         for line in lines:
-            self._line("    ", (_cut(line), style))
+            self._line("    ", (line, style), cut=True)
 
     def _edit(self, edit: EditEvent) -> None:
         path = f"{edit.path} → {edit.to}" if edit.to else edit.path
@@ -119,8 +186,8 @@ class Renderer:
             self._line("  ", (f"✗ {path}: {edit.reason or edit.state.value}", "yellow"))
 
     def _end(self, end: RunFinished) -> None:
-        calls = "1 model call" if end.usage.calls == 1 else f"{end.usage.calls} model calls"
-        usage = f"{end.usage.input_tokens} + {end.usage.output_tokens} tokens in {calls}"
+        calls = "1 model call" if end.usage.calls == 1 else f"{end.usage.calls:,} model calls"
+        usage = f"{calls}, {end.usage.input_tokens:,} tokens in, {end.usage.output_tokens:,} out"
         files = ", ".join(f"{file.change.value} {file.path}" for file in end.files) or "no files changed"
         match end.outcome:
             case Outcome.DONE:
@@ -133,6 +200,26 @@ class Renderer:
                 if end.problem and end.problem.hint:
                     self._line(f"  {end.problem.hint}")
                 self._line("  ", (f"{files} · {usage}", "dim"))
+
+
+class _Call:
+    """A tool call under way: what it is called for people, and whether that was written."""
+
+    __slots__ = ("label", "shown")
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.shown = False
+
+
+def _excerpt(content: str | None) -> list[str]:
+    """The lines of a tool's result that are shown."""
+    lines = (content or "").rstrip().splitlines()
+    if len(lines) > CONTENT_LINES:
+        # What a command says last is what it came to.
+        cut = len(lines) - CONTENT_LINES
+        lines = [lines[0], f"… {cut} lines …", *lines[cut + 1 :]]
+    return [_cut(line) for line in lines]
 
 
 def diff(text: str) -> Syntax:
