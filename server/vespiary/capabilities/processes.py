@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 import anyio
 
+from vespiary.capabilities.jobs import Job
 from vespiary.capabilities.output import HeadTail
 
 TERM_GRACE = 0.4
@@ -70,6 +71,7 @@ async def run_program(
     except (OSError, ValueError) as error:
         return Finished("failed-to-start", reason=_why(error), duration_ms=_ms(clock() - begun))
     pid = transport.get_pid()
+    watch.job = Job.of(pid)
     _living.add(pid)
     try:
         stdin = transport.get_pipe_transport(0)
@@ -109,6 +111,7 @@ class _Watch(asyncio.SubprocessProtocol):
         self.out, self.err = HeadTail(cap), HeadTail(cap)
         self.exited, self.silent = anyio.Event(), anyio.Event()
         self._talking = {1, 2}
+        self.job: Job | None = None
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         (self.out if fd == 1 else self.err).add(data)
@@ -157,7 +160,9 @@ async def _end(pid: int, watch: _Watch) -> None:
 
 def _signal(pid: int, watch: _Watch, *, kill: bool) -> None:
     if os.name == "nt":
-        if kill and not watch.exited.is_set():
+        if kill and watch.job is not None:
+            watch.job.end()
+        elif kill and not watch.exited.is_set():
             _end_tree(pid)
         return
     with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -167,7 +172,7 @@ def _signal(pid: int, watch: _Watch, *, kill: bool) -> None:
 
 
 def _end_tree(pid: int) -> None:
-    """End a process and its descendants on Windows, which has no process groups to signal."""
+    """End a process and its descendants on Windows, where no job holds them."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         system = os.environ.get("SYSTEMROOT", r"C:\Windows")
         taskkill = str(Path(system, "System32", "taskkill.exe"))
