@@ -42,5 +42,8 @@ REQUIREMENTS = {
     "wasm:cache-damage": "A damaged, foreign or loosely guarded cache file is rebuilt, never loaded. [issue 2, point 3]",
     "wasm:cache-two-processes": "Two processes that start at once with a cold cache do not break one another. [issue 2, point 3]",
     "wasm:lean-agrees": "The lean call layer gives the same results as wasmtime's own. [design, performance]",
+    "wasm:shared-pages": (
+        "Instances share the pages of the snapshot: its objects are not counted, its holes are filled. [design, performance]"
+    ),
     "wasm:no-leaks": "Instances that are dropped give their memory back at once. [issue 2, done when]",
 }

@@ -13,7 +13,7 @@ import importlib.machinery
 import sys
 
 from componentize_py_types import Err  # type: ignore[import-not-found]
-from vespiary_component import chance, guards, library, loading, preload, streams, warm
+from vespiary_component import chance, compact, guards, immortal, library, loading, preload, streams, warm
 from vespiary_component.port import WitPort
 from vespiary_preloaded import ACTORS  # type: ignore[import-not-found]
 from vespiary_sdk._instance import Instance
@@ -28,9 +28,6 @@ _port = WitPort()
 _random = chance.install(lambda: _port.random(32))
 _streams = streams.Streams(_port)
 guards.install()
-gc.collect()
-gc.disable()
-gc.freeze()
 
 
 class Actor(exports.Actor):
@@ -84,3 +81,10 @@ class Actor(exports.Actor):
             raise Err(str(error)) from None
         finally:
             _streams.finish()
+
+
+gc.collect()
+gc.disable()
+immortal.leave_list()
+compact.compact()
+gc.freeze()

@@ -20,6 +20,7 @@ COMPONENTIZE = "componentize-py==0.25.1"
 WORLD = "vespiary-actor"
 
 _SDK_PACKAGES = ("vespiary_sdk", "vespiary_component", "entry")
+_IMMORTAL = Path(__file__).with_name("immortal.py")
 _RUN = "from componentize_py import script; raise SystemExit(script())"
 
 
@@ -42,8 +43,24 @@ def build(output: Path, *, wit: Path, actors: Path, progress: Callable[[str], No
         scratch = Path(folder)
         made = scratch / "python.wasm"
         _run(_command(scratch, made, wit, actors), scratch)
+        _make_immortal(made)
         os.replace(made, output)  # noqa: PTH105 - replaces an existing file on every system
     progress(f"Built the Python component in {time.monotonic() - started:.0f} s")
+
+
+def _make_immortal(made: Path) -> None:
+    # By its path: this file is loaded by itself.
+    spec = importlib.util.spec_from_file_location("vespiary_component_immortal", _IMMORTAL)
+    assert spec is not None
+    assert spec.loader is not None
+    immortal = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(immortal)
+    content = bytearray(made.read_bytes())
+    try:
+        immortal.make_immortal(content)
+    except immortal.SnapshotError as fault:
+        raise BuildError(f"The component's snapshot is not as expected: {fault}.") from fault
+    made.write_bytes(content)
 
 
 def source_hash(wit: Path, actors: Path) -> str:
@@ -59,6 +76,7 @@ def source_hash(wit: Path, actors: Path) -> str:
 
 def _sources(wit: Path, actors: Path) -> Iterator[tuple[str, Path]]:
     yield "build.py", Path(__file__)
+    yield _IMMORTAL.name, _IMMORTAL
     for file in sorted(wit.rglob("*.wit")):
         yield f"wit/{file.relative_to(wit).as_posix()}", file
     for package in _SDK_PACKAGES:
