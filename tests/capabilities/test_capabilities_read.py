@@ -306,3 +306,13 @@ async def test_half_a_surrogate_pair_in_a_buffer_reaches_no_actor(editor: Memory
     for regex in (False, True):
         found = await ask(op="search", pattern="needle", regex=regex)
         assert found["matches"][0]["text"] == "needle ?"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="making links needs rights on Windows")
+async def test_a_link_into_a_private_folder_is_neither_listed_nor_searched(root: Path, ask: Ask) -> None:
+    (root / ".git").mkdir()
+    (root / ".git" / "config").write_text("token = secret\n", encoding="utf-8", newline="")
+    (root / "notes.txt").symlink_to(".git/config")
+    assert (await ask(op="list"))["entries"] == []
+    for regex in (False, True):
+        assert (await ask(op="search", pattern="secret", regex=regex))["matches"] == []

@@ -18,4 +18,7 @@ REQUIREMENTS = {
     "cli:safe-terminal": "Nothing that a model, tool or file says controls the terminal. [issue 2, 8]",
     "cli:output-lost": "A run whose output nobody reads any more is cancelled, without a traceback. [issue 2, 8]",
     "cli:commands-end": "When vespiary is interrupted or told to end, the commands of its run end with it. [issue 2, 4 and 8]",
+    "app:silent-agent": "A run in which nothing can happen any more fails and says so; it never hangs. [issue 2, done when]",
+    "app:model-without-bounds": "A reply too long, with too many calls or of half characters is survived or reported. [issue 2, 5]",
+    "app:fixed-cast": "A run's agents are those that its files described when it began. [issue 2, untrusted by default]",
 }

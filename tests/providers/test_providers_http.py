@@ -19,6 +19,7 @@ from vespiary.capabilities.http_hosts import is_granted, may_connect
 from vespiary.capabilities.http_request import read_request
 from vespiary.model.errors import RequestRefused
 from vespiary.model.grants import Grant, Grants
+from vespiary.model.runs import Mode
 
 Json = dict[str, Any]
 Answer = tuple[int, dict[str, str], bytes]
@@ -339,3 +340,17 @@ def test_only_what_changes_nothing_is_repeated_after_a_crash() -> None:
     capability = HttpCapability(RecordingRun())
     for method, repeated in (("GET", True), ("HEAD", True), ("POST", False), ("DELETE", False)):
         assert capability.repeatable(json.dumps({"url": "http://a", "method": method})) is repeated
+
+
+@pytest.mark.anyio
+@requirement("app:plan-mode")
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_a_plan_sends_nothing(method: str, web: Web) -> None:
+    url = web.on("/a", (200, TEXT, b"ok"))
+    run = RecordingRun(Grants(http=Grant.ALLOW, hosts=(web.host,)), mode=Mode.PLAN)
+    capability = HttpCapability(run, sleep=no_sleep)
+    with pytest.raises(RequestRefused) as caught:
+        await capability(CALLER, json.dumps({"url": url, "method": method, "body": "x"}))
+    assert caught.value.code == "http.plan"
+    assert web.asked == []
+    assert json.loads(await capability(CALLER, json.dumps({"url": url})))["body"] == "ok"

@@ -52,6 +52,10 @@ class Narrator:
         """Tell a failed step."""
         problem = Problem(f"actor.{failure.kind.value}", failure.message, _HINTS.get(failure.kind))
         self._tell(run, actor, ActorFailedEvent(actor, problem, restarted))
+        record = self._find(run)
+        if record is not None and not restarted:
+            # A traceback ends with what happened.
+            record.trouble = f"{actor}: {failure.message.strip().rpartition(chr(10))[2]}"
 
     def exited(self, run: RunId, scope: Scope, reason: str) -> None:
         """A run whose root agent ends without an answer has failed."""
@@ -75,7 +79,7 @@ _HINTS = {
 def _fields(payload: str) -> Fields | None:
     try:
         data = json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return cast(Fields, data) if isinstance(data, dict) else None
 
@@ -94,7 +98,10 @@ def _called(fields: Fields) -> EventBody | None:
     call, name = _text(fields, "call"), _text(fields, "name")
     if call is None or name is None:
         return None
-    arguments = json.dumps(fields.get("arguments"), ensure_ascii=False)
+    try:
+        arguments = json.dumps(fields.get("arguments"), ensure_ascii=False)
+    except RecursionError:  # read by a reader that goes deeper than the writer
+        arguments = None
     return ToolEvent(call, name, ToolState.CALLED, arguments=arguments)
 
 

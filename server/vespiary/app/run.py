@@ -41,6 +41,8 @@ class Run:
         """Set when the agent gave its answer, or can give none."""
         self.finished = anyio.Event()
         """Set after the last event was told."""
+        self.trouble: str | None = None
+        """The last failure of an actor that was not restarted, in a line."""
         self._now = now
         self._listener = listener
         self._seq = 0

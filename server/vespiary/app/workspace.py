@@ -7,6 +7,7 @@ port.
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,9 @@ log = logging.getLogger(__name__)
 STOP_SECONDS = 1.0
 """How long the agents of a run may take to stop before the run ends without them."""
 
+SILENCE_SECONDS = 0.5
+"""How often a run is asked whether anything is under way in it."""
+
 
 class Workspace:
     """One workspace. Made by `open`; used on its event loop only."""
@@ -52,7 +56,7 @@ class Workspace:
         self._tasks = tasks
         self._assembly: Assembly | None = None
         self._colony: Colony | None = None
-        self._colony_lock = anyio.Lock()
+        self._start: _Start | None = None
         self._narrator = Narrator(self.runs.living, self._agent_name)
         self._steward = Steward(self.runs.living, self._running_colony)
 
@@ -136,13 +140,29 @@ class Workspace:
             text = await self._context_text(run.task)
             message = {"role": "user", "text": render(run.task, text)}
             colony.send(run.root, vocabulary.AGENT_MESSAGE, to_json(message))
-            await run.ended.wait()
+            await self._until_ended(run, colony)
         except VespiaryError as error:
             run.answer(Outcome.FAILED, "", error.problem())
         except Exception:  # the boundary of a run: one run's fault is not the server's
             log.exception("Run %s failed", run.id)
             problem = Problem("internal", "Something in Vespiary itself failed.", "The server's log has the details.")
             run.answer(Outcome.FAILED, "", problem)
+
+    async def _until_ended(self, run: Run, colony: "Colony") -> None:
+        """Wait for the answer; an agent in which nothing can happen any more will not give one."""
+        while True:
+            with anyio.move_on_after(SILENCE_SECONDS):
+                await run.ended.wait()
+            if run.ended.is_set():
+                return
+            if colony.quiet(run.id):
+                why = f" The last failure: {run.trouble}" if run.trouble else ""
+                problem = Problem(
+                    "agent.silent",
+                    f"The agent {run.agent!r} fell silent: nothing is under way, and it gave no answer.{why}",
+                    "Its log says more. The actor that gets the task must send `vespiary.agent.done`.",
+                )
+                run.answer(Outcome.FAILED, run.text, problem)
 
     async def _watch_cancel(self, run: Run, scope: anyio.CancelScope) -> None:
         await run.cancelled.wait()
@@ -187,12 +207,41 @@ class Workspace:
             return ""
 
     async def _get_colony(self) -> "Colony":
-        async with self._colony_lock:
-            colony = self._colony
-            if colony is None:
-                self._assembly = await anyio.to_thread.run_sync(self._assemble)
-                colony = self._colony = await self._tasks.start(self._host, self._assembly)
-            return colony
+        if self._colony is not None:
+            return self._colony
+        start = self._start
+        if start is None:
+            # A task of the workspace, not of whoever asks first: that one may be cancelled, and must not wait for a compiler then.
+            start = self._start = _Start()
+            self._tasks.start_soon(self._host, start, name="colony")
+        await start.over.wait()
+        if start.failure is not None:
+            raise start.failure
+        return self._running_colony()
+
+    async def _host(self, start: "_Start") -> None:
+        assembly: Assembly | None = None
+        try:
+            assembly = await anyio.to_thread.run_sync(self._assemble, abandon_on_cancel=True)
+            self._assembly = assembly
+        except Exception as error:  # noqa: BLE001 - raised again for whoever waits; the next one tries again
+            start.failure = error
+        finally:
+            self._start = None
+            if assembly is None:
+                start.over.set()
+        if assembly is None:
+            return
+        try:
+            async with assembly.colony(self._narrator) as colony:
+                self._colony = colony
+                start.over.set()
+                await anyio.sleep_forever()
+        finally:
+            start.over.set()
+            self._colony = None
+            with anyio.CancelScope(shield=True):
+                await assembly.aclose()
 
     def _assemble(self) -> "Assembly":
         from vespiary.app.assembly import Assembly  # costs more than everything else together: not for the start
@@ -212,15 +261,13 @@ class Workspace:
         for run in self.runs.all_living():
             run.tell(status)
 
-    async def _host(self, assembly: "Assembly", *, task_status: anyio.abc.TaskStatus["Colony"]) -> None:
-        try:
-            async with assembly.colony(self._narrator) as colony:
-                task_status.started(colony)
-                await anyio.sleep_forever()
-        finally:
-            self._colony = None
-            with anyio.CancelScope(shield=True):
-                await assembly.aclose()
+
+@dataclass(slots=True)
+class _Start:
+    """A colony that is being made."""
+
+    over: anyio.Event = field(default_factory=anyio.Event)
+    failure: Exception | None = None
 
 
 def _read(root: Path, path: str) -> str | None:

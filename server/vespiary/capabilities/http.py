@@ -19,6 +19,7 @@ from vespiary.capabilities.http_request import WebRequest, read_request
 from vespiary.capabilities.ports import RunPort
 from vespiary.model.errors import RequestRefused, VespiaryError
 from vespiary.model.grants import Grant, Grants
+from vespiary.model.runs import Mode
 from vespiary.model.steps import Caller
 from vespiary.providers.openai_errors import retry_after
 from vespiary.providers.retry import Backoff
@@ -34,6 +35,8 @@ MAX_AT_ONCE = 64
 CONNECT_S = 15.0
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_LOOKING = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that ask and change nothing."""
 _PRIVATE_HEADERS = frozenset({"authorization", "cookie"})
 
 
@@ -70,13 +73,19 @@ class HttpCapability:
                 hint=f'Grant it under [agents.{policy.agent}.grants]: http = "allow", hosts = ["..."].',
                 code="http.not-granted",
             )
+        if policy.mode is Mode.PLAN and request.method not in _LOOKING:
+            raise RequestRefused(
+                f"This run is a plan: no {request.method} request is made.",
+                code="http.plan",
+                hint="Say what you would send instead.",
+            )
         async with self._slots:
             return (await self._attempts(request, policy.grants)).to_json()
 
     def repeatable(self, payload: str) -> bool:
         """Only what asks and changes nothing is asked again after a crash."""
         try:
-            return read_request(payload).method in {"GET", "HEAD"}
+            return read_request(payload).method in _LOOKING
         except RequestRefused:
             return True
 

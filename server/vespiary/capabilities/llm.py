@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from vespiary.capabilities.llm_request import read_request
 from vespiary.capabilities.ports import Policy, RunPort
+from vespiary.capabilities.unicode import Voice, sound
 from vespiary.model.errors import RequestRefused
 from vespiary.model.events import ReasoningDelta, Status, TextDelta, UsageEvent
 from vespiary.model.runs import Usage
@@ -26,6 +27,12 @@ from vespiary.providers.base import (
     ToolCallDelta,
 )
 
+MOST_TEXT = 8_000_000
+"""Characters of a reply with its reasoning and arguments. No model says so much, and an actor's memory is bounded."""
+MOST_CALLS = 1_000
+"""Tool calls of one reply."""
+_TOO_LONG = "provider.too-long"
+
 
 class LlmCapability:
     """Model calls. `models` gives the provider of a name under `models`, as the caller's run knows it."""
@@ -39,10 +46,15 @@ class LlmCapability:
         wanted, request = read_request(payload)
         name = _allowed(self._run.policy(caller.scope), wanted)
         reply = _Reply()
+        voices = {Text: Voice(), Reasoning: Voice()}
         stream = cast("AsyncGenerator[StreamItem]", self._models(caller, name).stream(request))
         # Closing the stream, rather than leaving it to the garbage collector, ends the connection at once when this is cancelled.
         async with aclosing(stream):
             async for item in stream:
+                if isinstance(item, Retrying):
+                    voices = {Text: Voice(), Reasoning: Voice()}
+                elif isinstance(item, Text | Reasoning):
+                    item = type(item)(voices[type(item)].feed(item.text))
                 self._tell(caller, item, reply)
                 reply.add(item)
         if reply.finished is None:
@@ -96,22 +108,28 @@ class _Call:
 
 
 class _Reply:
-    """A message under way."""
+    """A message under way. `add` raises `ProviderError` for one that is longer than any that is meant."""
 
     def __init__(self) -> None:
         self.text: list[str] = []
         self.reasoning: list[str] = []
         self.finished: Finished | None = None
         self._calls: dict[int, _Call] = {}
+        self._size = 0
 
     def add(self, item: StreamItem) -> None:
         """Take in what the provider gave."""
         match item:
             case Text(text):
+                self._grow(text)
                 self.text.append(text)
             case Reasoning(text):
+                self._grow(text)
                 self.reasoning.append(text)
             case ToolCallDelta():
+                self._grow(item.arguments)
+                if item.index not in self._calls and len(self._calls) == MOST_CALLS:
+                    raise ProviderError(f"The model made more than {MOST_CALLS:,} tool calls at once.", code=_TOO_LONG)
                 call = self._calls.setdefault(item.index, _Call())
                 call.id = call.id or item.id
                 call.name = call.name or item.name
@@ -121,18 +139,27 @@ class _Reply:
             case Finished():
                 self.finished = item
 
+    def _grow(self, text: str) -> None:
+        self._size += len(text)
+        if self._size > MOST_TEXT:
+            raise ProviderError(f"The model's reply is longer than {MOST_TEXT:,} characters.", code=_TOO_LONG)
+
     def answer(self, model: str) -> str:
         """The whole reply as JSON text."""
         assert self.finished is not None
-        message: dict[str, Any] = {"role": "assistant", "content": "".join(self.text)}
+        message: dict[str, Any] = {"role": "assistant", "content": sound("".join(self.text))}
         calls = [
-            {"id": call.id or f"call_{index}", "name": call.name or "", "arguments": "".join(call.arguments) or "{}"}
+            {
+                "id": sound(call.id or f"call_{index}"),
+                "name": sound(call.name or ""),
+                "arguments": sound("".join(call.arguments)) or "{}",
+            }
             for index, call in sorted(self._calls.items())
         ]
         if calls:
             message["tool_calls"] = calls
         if self.reasoning:
-            message["reasoning"] = "".join(self.reasoning)
+            message["reasoning"] = sound("".join(self.reasoning))
         answer = {
             "message": message,
             "finish": self.finished.finish,

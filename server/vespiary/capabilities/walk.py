@@ -104,7 +104,8 @@ class Walk:
                 return None if _junction(item) else Entry(path, "folder")
             if item.is_symlink():
                 real = Path(os.path.realpath(item.path))
-                if not real.is_relative_to(self._root):
+                # Neither out of the workspace, nor to what is not for agents: `.git/config` may hold a token.
+                if not real.is_relative_to(self._root) or any(map(protected, real.relative_to(self._root).parts)):
                     return None
                 status = real.stat()
             else:

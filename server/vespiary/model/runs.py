@@ -13,7 +13,7 @@ class Mode(StrEnum):
     APPLY = "apply"
     """Changes are applied at once and can be undone in the editor."""
     PLAN = "plan"
-    """Nothing is written and no command is run."""
+    """Nothing is written, no command is run, and nothing is sent by a web request."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import anyio
 
 from vespiary.providers.base import ChatRequest, ProviderError, Reasoning, StreamItem, Text
 from vespiary.providers.connections import Connections
-from vespiary.providers.openai_errors import not_a_reply, status_error
+from vespiary.providers.openai_errors import CHECK_URL, not_a_reply, status_error
 from vespiary.providers.openai_reply import ReplyReader, whole_reply
 from vespiary.providers.openai_request import Endpoint, Sampling, dialect_of, encode, normal_base_url
 from vespiary.providers.sse import EventParser, EventTooLong
@@ -88,7 +88,7 @@ class OpenAIProvider:
             except (httpx2.TransportError, httpx2.DecodingError, anyio.BrokenResourceError) as error:
                 raise self._lost(error) from None
             except EventTooLong:
-                raise not_a_reply("", b"an event without an end") from None
+                raise ProviderError("The model endpoint sent an event without an end.", hint=CHECK_URL) from None
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -171,7 +171,7 @@ async def _reply(response: "httpx2.Response", request: ChatRequest) -> AsyncGene
         async for piece in pieces:
             total += len(piece)
             if total > MAX_REPLY_BYTES:
-                raise not_a_reply("", b"a reply without an end")
+                raise ProviderError("The model endpoint sent a reply without an end.", hint=CHECK_URL)
             if events is not None:
                 more = piece
             else:

@@ -14,7 +14,7 @@ from vespiary.providers.base import ProviderError
 _RETRYABLE = frozenset({408, 409, 425, 429})
 _MAX_SAID = 500
 _RETRYABLE_TYPES = ("rate_limit", "overloaded", "server_error", "timeout", "unavailable", "internal")
-_CHECK_URL = "Check base_url; it usually ends in /v1."
+CHECK_URL = "Check base_url; it usually ends in /v1."
 
 
 def status_error(
@@ -31,7 +31,7 @@ def status_error(
         case 401 | 403:
             return ProviderError(message, hint="Check the key that api_key_env names.", code="provider.auth")
         case 404:
-            return ProviderError(message, hint=f"Check the model's name. {_CHECK_URL}", code="provider.not-found")
+            return ProviderError(message, hint=f"Check the model's name. {CHECK_URL}", code="provider.not-found")
         case 402:
             return ProviderError(message, hint="The account has no credit left.", code="provider.quota")
         case 429 if quota:
@@ -42,7 +42,7 @@ def status_error(
             hint = "The conversation has become too long for the model."
             return ProviderError(message, hint=hint, code="provider.context-length")
         case _ if 300 <= status < 400:
-            hint = f"It wants to send the request elsewhere, which is not followed. {_CHECK_URL}"
+            hint = f"It wants to send the request elsewhere, which is not followed. {CHECK_URL}"
             return ProviderError(message, hint=hint, code="provider.redirect")
         case _:
             again = status in _RETRYABLE or status >= 500
@@ -68,7 +68,7 @@ def not_a_reply(content_type: str, beginning: bytes) -> ProviderError:
     what = "a web page" if "html" in content_type or text.startswith(("<!doctype", "<html")) else "something"
     shown = "" if what == "a web page" else f" It begins with {_clean(beginning[:60].decode('utf-8', 'replace'))!r}."
     return ProviderError(
-        f"The endpoint answered with {what} that is no chat reply.{shown}", hint=_CHECK_URL, code="provider.not-chat"
+        f"The endpoint answered with {what} that is no chat reply.{shown}", hint=CHECK_URL, code="provider.not-chat"
     )
 
 

@@ -166,6 +166,16 @@ class Colony:
         cell = self._population.scopes.get(scope)
         return cell.run.id if cell is not None else None
 
+    def quiet(self, run: RunId) -> bool:
+        """Whether nothing of a run is under way or waits to be: without a message from outside, nothing will ever happen in it."""
+        cell = self._population.runs.get(run)
+        if cell is None or cell.requests:
+            return cell is None
+        scopes = cell.scopes.values()
+        return all(
+            scope.barrier is None and all(not actor.busy and actor.idle() for actor in scope.actors) for scope in scopes
+        )
+
     def dead_letters(self, run: RunId) -> tuple[DeadLetter, ...]:
         """What could not be delivered in a run or was fatal to its receiver, oldest first. Bounded."""
         return self._dead.of(run)
