@@ -43,10 +43,15 @@ def alive(pid: int) -> bool:
     """Whether a process runs; a zombie that nobody has reaped yet does not."""
     try:
         os.kill(pid, 0)
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+        if sys.platform == "linux":
+            state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].strip()
+        else:
+            state = subprocess.run(
+                ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, check=False
+            ).stdout.decode()
     except OSError:
         return False
-    return state != "Z"
+    return state[:1] not in ("", "Z")
 
 
 async def gone(pid: int) -> None:
@@ -86,6 +91,7 @@ async def test_a_command_that_a_signal_ends_says_which(command: Ask) -> None:
     assert (answer["status"], answer["signal"], answer.get("code")) == ("signaled", "SIGKILL", None)
 
 
+@posix
 async def test_a_line_for_the_shell(root: Path, command: Ask) -> None:
     (root / "sub").mkdir()
     answer = await command(program="echo one | tr o 0 && echo two >&2; exit 4", shell=True, cwd="sub")

@@ -1,5 +1,6 @@
 """Globs and ignore rules: the same answers as git, and no pattern that makes them slow."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -81,7 +82,7 @@ def ignored_by_git(root: Path, rules: str) -> set[str]:
     command = [
         "git",
         "-c",
-        "core.excludesFile=/dev/null",
+        f"core.excludesFile={os.devnull}",
         "-c",
         "core.ignoreCase=false",
         "check-ignore",

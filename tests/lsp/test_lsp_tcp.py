@@ -38,7 +38,7 @@ def test_each_connection_is_a_workspace_of_its_own(root: Path, tmp_path: Path) -
     )
     try:
         assert process.stderr is not None
-        told = re.fullmatch(r"vespiary serve: listening on 127\.0\.0\.1:(\d+)\n", process.stderr.readline().decode())
+        told = re.fullmatch(r"vespiary serve: listening on 127\.0\.0\.1:(\d+)\r?\n", process.stderr.readline().decode())
         assert told is not None
         for folder, runs in ((root, 1), (tmp_path / "other", 0)):
             with socket.create_connection(("127.0.0.1", int(told[1])), 20) as connection:

@@ -4,14 +4,17 @@ import json
 import os
 import re
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from ledger import requirement
 from support.nvim import FAKE_SERVER, drive
 
-GUIDE = Path(__file__).parents[2] / "docs" / "editors.md"
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="puts a script of a POSIX shell on the path")
 
+GUIDE = Path(__file__).parents[2] / "docs" / "editors.md"
 
 PRELUDE = """
 vim.cmd.edit(vespiary.root .. '/a.txt')

@@ -21,7 +21,7 @@ def watch_process(pid: int, died: Callable[[], None]) -> None:
     """Call `died` once, on the loop, when the process ends: at once where the system tells, else within two seconds."""
     if pid <= 0 or pid == os.getpid():
         return
-    if hasattr(os, "pidfd_open"):
+    if sys.platform == "linux" and hasattr(os, "pidfd_open"):
         try:
             fd = os.pidfd_open(pid)
         except ProcessLookupError:
