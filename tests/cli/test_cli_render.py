@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 from vespiary.fronts.cli.flow import Flow
-from vespiary.fronts.cli.render import Renderer
+from vespiary.fronts.cli.render import Renderer, diff
 from vespiary.model.events import (
     EventBody,
     RunEvent,
@@ -117,6 +117,18 @@ def test_a_terminal_shows_that_the_model_thinks_until_something_else_is_to_be_sh
     out = written(Status("thinking"), Status("thinking"), TextDelta("So.\n"), width=40)
     assert out == "thinking …\r\x1b[2KSo.\n"
     assert written(Status("thinking"), TextDelta("So.\n")) == "So.\n"
+
+
+def test_a_diff_uses_the_colours_of_the_terminal_itself() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, color_system="truecolor", soft_wrap=True, width=80)
+    console.print(diff("--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n same\n-old\n+new\n"))
+    assert stream.getvalue().splitlines()[2:] == [
+        "\x1b[36m@@ -1,2 +1,2 @@\x1b[0m",
+        " same",
+        "\x1b[31m-old\x1b[0m",
+        "\x1b[32m+new\x1b[0m",
+    ]
 
 
 @given(

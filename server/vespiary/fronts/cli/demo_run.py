@@ -40,7 +40,7 @@ def _run(root: Path) -> int:
     console = terminal()
     before = make_project(root, slowly=console.is_terminal)
     console.print(f"A small project with failing tests, in [cyan]{escape(str(root))}[/]")
-    console.print("An agent of three sandboxed WebAssembly actors. Its model is a script: no network.\n")
+    console.print("Three sandboxed WebAssembly actors and a scripted model: no key, no network.\n")
     renderer = Renderer(console)
 
     def show(event: RunEvent) -> None:
@@ -59,7 +59,7 @@ def _run(root: Path) -> int:
         console.print(diff(unified(file.path, before.get(file.path, ""), after)))
     if info.outcome is Outcome.DONE:
         console.print(
-            '\nNext, with a model of your own: [bold]vespiary run "Fix the failing test"[/] in a project of yours.'
+            '\nNext, in a project of yours, with a model of your own:\n  [bold]vespiary run "Fix the failing test"[/]'
         )
     return DONE if info.outcome is Outcome.DONE else FAILED
 

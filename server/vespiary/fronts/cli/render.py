@@ -10,7 +10,6 @@ from typing import Any
 from rich.console import Console
 from rich.control import Control
 from rich.segment import ControlType
-from rich.syntax import Syntax
 from rich.text import Text
 
 from vespiary.fronts.cli.flow import Flow
@@ -38,6 +37,7 @@ LINE = 2_000
 """Characters of a line of it, or of a line of a log."""
 
 _LEVELS = {"debug": "dim", "info": "dim", "warn": "yellow", "error": "red"}
+_DIFF = {"+": "green", "-": "red", "@": "cyan"}
 
 _Part = str | tuple[str, str]
 """A text, or a text and its style."""
@@ -222,9 +222,13 @@ def _excerpt(content: str | None) -> list[str]:
     return [_cut(line) for line in lines]
 
 
-def diff(text: str) -> Syntax:
-    """A unified diff, coloured."""
-    return Syntax(plain(text).rstrip("\n"), "diff", background_color="default")
+def diff(text: str) -> Text:
+    """A unified diff in the terminal's own colours, which can be read on light and on dark."""
+    shown = Text()
+    for number, line in enumerate(plain(text).rstrip("\n").split("\n")):
+        shown.append("\n" if number else "")
+        shown.append(line, "bold" if number < 2 else _DIFF.get(line[:1]))
+    return shown
 
 
 def _cut(text: str) -> str:
