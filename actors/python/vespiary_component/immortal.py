@@ -9,7 +9,7 @@ counts, and empties the list.
 import gc
 import sys
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, cast
 
 MARK = "vespiary: the objects of the snapshot"
 """Before the address and the length of the list, as ASCII characters; the builder looks for it."""
@@ -66,7 +66,7 @@ def _add(things: list[Any], found: list[Any], seen: bytearray, own: set[int]) ->
 
 def _hidden(thing: Any) -> list[Any]:
     """What `gc.get_referents` does not tell."""
-    kind: type = type(thing)
+    kind = cast("type[Any]", type(thing))
     if kind is dict:
         return list(thing)
     if kind is CodeType:
