@@ -97,13 +97,17 @@ class Configs:
         return run.config
 
     def secret_names(self) -> set[str]:
-        """The environment variables that hold keys, as any living run's configuration says: commands do not see them."""
-        return {
+        """The environment variables that hold keys, as any living run's configuration says: commands do not see them.
+
+        Also the one that is read where none is named.
+        """
+        named = {
             model.api_key_env
             for run in self._runs.all_living()
             for model in run.config.models.values()
             if model.api_key_env is not None
         }
+        return {*named, "OPENAI_API_KEY"}
 
 
 def narrowed(own: Grants, above: Grants) -> Grants:
