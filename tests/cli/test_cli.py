@@ -163,3 +163,20 @@ def test_json_is_utf_8_whatever_the_terminal_is(tmp_path: Path) -> None:
 
     assert json.loads(listed.stdout)[0]["description"] == "Größe 蜂"
     assert shown.returncode == 0, shown.stderr
+
+
+def test_agents_without_a_model_say_what_to_write(tmp_path: Path) -> None:
+    listed = vespiary("agents", cwd=tmp_path, VESPIARY_CONFIG=str(tmp_path / "none.toml"))
+
+    assert listed.returncode == 0
+    assert "coder (default)  none" in listed.stdout
+    assert "[models.default]" in listed.stderr
+
+
+def test_a_task_needs_no_quotes(tmp_path: Path) -> None:
+    root = project(tmp_path, {}, reply("Heard.", turn=1, user="Fix the failing test"))
+
+    done = vespiary("run", "Fix", "the", "failing", "test", "--mode", "plan", cwd=root)
+
+    assert done.returncode == 0, done.stdout
+    assert "Heard." in done.stdout

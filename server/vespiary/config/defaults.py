@@ -22,7 +22,7 @@ You see their files as the editor shows them, unsaved changes included, and your
 """
 
 NO_MODEL_HINT = """\
-Write a model into vespiary.toml, for example one of
+Write a model into vespiary.toml in this folder (only `vespiary demo` needs none), for example one of
 
     [models.default]            # OpenAI; the key is in the environment variable OPENAI_API_KEY
     provider = "openai"

@@ -50,7 +50,10 @@ def _main(  # pyright: ignore[reportUnusedFunction]
 
 @app.command()
 def run(
-    prompt: Annotated[str | None, typer.Argument(help="The task; `-` or nothing reads it from standard input.")] = None,
+    prompt: Annotated[
+        list[str] | None,
+        typer.Argument(help="The task, in one or more words; `-` or nothing reads it from standard input."),
+    ] = None,
     agent: Annotated[
         str | None, typer.Option("--agent", "-a", help="Who does it; the default agent if not given.")
     ] = None,
@@ -64,7 +67,7 @@ def run(
     from vespiary.model.runs import Mode, Task
 
     with reporting():
-        task = Task(_prompt(prompt), agent, Mode(mode.value))
+        task = Task(_prompt(" ".join(prompt) if prompt else None), agent, Mode(mode.value))
         raise typer.Exit(run_task(folder, task, as_json=json, trusted=True if trust else None))
 
 

@@ -186,20 +186,22 @@ class Renderer:
             self._line("  ", (f"✗ {path}: {edit.reason or edit.state.value}", "yellow"))
 
     def _end(self, end: RunFinished) -> None:
-        calls = "1 model call" if end.usage.calls == 1 else f"{end.usage.calls:,} model calls"
-        usage = f"{calls}, {end.usage.input_tokens:,} tokens in, {end.usage.output_tokens:,} out"
-        files = ", ".join(f"{file.change.value} {file.path}" for file in end.files) or "no files changed"
+        # What commands did to files is not known.
+        summary = ", ".join(f"{file.change.value} {file.path}" for file in end.files) or "no edits"
+        if end.usage.calls:
+            calls = "1 model call" if end.usage.calls == 1 else f"{end.usage.calls:,} model calls"
+            summary += f" · {calls}, {end.usage.input_tokens:,} tokens in, {end.usage.output_tokens:,} out"
         match end.outcome:
             case Outcome.DONE:
-                self._line(("Done", "bold green"), " ", (f"· {files} · {usage}", "dim"))
+                self._line(("Done", "bold green"), " ", (f"· {summary}", "dim"))
             case Outcome.CANCELLED:
-                self._line(("Cancelled", "bold yellow"), " ", (f"· {files} · {usage}", "dim"))
+                self._line(("Cancelled", "bold yellow"), " ", (f"· {summary}", "dim"))
             case _:
                 reason = end.problem.message if end.problem else "no reason was given"
                 self._line(("Failed", "bold red"), f": {reason}")
                 if end.problem and end.problem.hint:
                     self._line(f"  {end.problem.hint}")
-                self._line("  ", (f"{files} · {usage}", "dim"))
+                self._line("  ", (summary, "dim"))
 
 
 class _Call:

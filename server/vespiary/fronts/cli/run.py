@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -76,7 +77,8 @@ def _interrupts(cancel: Callable[[], Any]) -> Generator[None]:
         restore()
         # The terminal may be what is gone.
         with suppress(OSError):
-            say("Stopping. Interrupt again to end at once.")
+            # A terminal stands in the middle of a line by now, which shows ^C.
+            say(("\n" if sys.stderr.isatty() else "") + "Stopping. Interrupt again to end at once.")
         loop.call_soon_threadsafe(cancel)
 
     def restore() -> None:
