@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.portability import MAIMED
+from support.portability import LIKE_WINDOWS, MAIMED
+from support.projects import project, reply
+from vespiary.client import Client
+from vespiary.model.runs import Outcome
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("server", "actors", "tests", "benchmarks")
@@ -42,6 +45,38 @@ def test_every_module_can_be_imported_where_there_is_nothing_of_posix() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def like_windows(*arguments: str) -> list[str]:
+    code = f"{LIKE_WINDOWS}\nsys.argv[1:] = {list(arguments)!r}\nfrom vespiary.__main__ import main\nmain()"
+    return [sys.executable, "-c", code]
+
+
+def make(root: Path) -> Path:
+    made = ("create_file", {"path": "b.txt", "content": "hi\n"})
+    changed = ("edit_file", {"path": "a.txt", "edits": [{"old_string": "one", "new_string": "two"}]})
+    read = ("read_file", {"path": "a.txt"})
+    return project(
+        root, {"a.txt": "one\n"}, reply("", read, turn=1), reply("", made, changed, turn=2), reply("Done.", turn=3)
+    )
+
+
+@pytest.mark.anyio
+async def test_the_language_server_needs_nothing_of_posix(tmp_path: Path) -> None:
+    root = make(tmp_path)
+    async with Client.launch(root, command=like_windows("serve")) as client:
+        info = await client.run("Go.")
+    assert (info.outcome, info.problem) == (Outcome.DONE, None)
+    assert ((root / "a.txt").read_bytes(), (root / "b.txt").read_bytes()) == (b"two\n", b"hi\n")
+
+
+def test_a_run_from_the_command_line_needs_nothing_of_posix(tmp_path: Path) -> None:
+    root = make(tmp_path)
+    done = subprocess.run(
+        like_windows("run", "--json", "Go."), cwd=root, stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert ((root / "a.txt").read_bytes(), (root / "b.txt").read_bytes()) == (b"two\n", b"hi\n")
 
 
 def test_every_text_file_is_opened_with_an_encoding_that_is_said() -> None:
