@@ -151,3 +151,12 @@ def test_any_json_at_all_is_read_without_a_crash(chunks: list[Any]) -> None:
         with suppress(ProviderError):
             list(reader.read(chunk))
     assert isinstance(list(reader.end())[-1], Finished)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"), [("Rate limit reached", "Rate limit reached."), ("Slow down!", "Slow down!"), ("Wait.", "Wait.")]
+)
+async def test_what_an_endpoint_says_is_told_as_a_sentence(said: str, told: str) -> None:
+    async with serving(fail(429, said)) as (_, provider):
+        error = await failing(provider)
+        assert error.message.endswith(f": {told}")

@@ -98,7 +98,7 @@ def _merge(root: Path, files: list[_Loaded]) -> tuple[Config, dict[tuple[str, ..
 def _untrusted(problems: list[ConfigProblem]) -> ConfigError:
     listed = "\n".join(f"- {problem}" for problem in problems)
     return ConfigError(
-        f"This workspace is not trusted, and its {FILE_NAME} asks for more than an untrusted workspace may have:\n{listed}\n",
+        f"This workspace is not trusted, and its {FILE_NAME} asks for more than an untrusted workspace may have:\n{listed}",
         hint="Read the file. If you want all of this, run `vespiary trust` in the workspace; otherwise remove it from the file.",
         code="config.untrusted",
         problems=problems,

@@ -20,7 +20,11 @@ class VespiaryError(Exception):
             self.code = code
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}" if self.hint else self.message
+        if not self.hint:
+            return self.message
+        # A message that lists something has its hint below the list.
+        between = "\n" if "\n" in self.message else " "
+        return f"{self.message}{between}{self.hint}"
 
     def problem(self) -> "Problem":
         """The same failure as a value."""

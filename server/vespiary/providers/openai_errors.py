@@ -24,7 +24,7 @@ def status_error(
     said, kind = _said(body, headers.get("content-type", ""))
     if secret:
         said = said.replace(secret, "[key]")
-    message = f"The model endpoint answered {status}" + (f": {said}" if said else ".")
+    message = f"The model endpoint answered {status}" + (f": {_sentence(said)}" if said else ".")
     wait = retry_after(headers, now)
     quota = "quota" in kind or "billing" in kind or "credit" in said.lower()
     match status:
@@ -59,7 +59,7 @@ def error_in_reply(error: Any) -> ProviderError:
     again = any(word in kind for word in _RETRYABLE_TYPES) or "overloaded" in said.lower()
     if isinstance(status, int):
         again = again or status in _RETRYABLE or status >= 500
-    return ProviderError(f"The model endpoint reports an error: {said}", retryable=again)
+    return ProviderError(f"The model endpoint reports an error: {_sentence(said)}", retryable=again)
 
 
 def not_a_reply(content_type: str, beginning: bytes) -> ProviderError:
@@ -117,6 +117,11 @@ def _said(body: bytes, content_type: str) -> tuple[str, str]:
             said if isinstance(said, str) else json.dumps(said)
         ), f"{error.get('type')} {error.get('code')}".lower()
     return "", ""
+
+
+def _sentence(text: str) -> str:
+    """The text with an end, so that more can follow it."""
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
 def _clean(text: str) -> str:

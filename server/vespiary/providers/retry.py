@@ -87,7 +87,7 @@ def _given_up(failure: ProviderError, attempts: int) -> ProviderError:
     if attempts == 1:
         return failure
     return ProviderError(
-        f"{failure.message} (tried {attempts} times)",
+        f"{failure.message.removesuffix('.')} (tried {attempts} times).",
         hint=failure.hint,
         code=failure.code,
         retryable=failure.retryable,
