@@ -31,7 +31,8 @@ def reporting() -> Generator[None]:
             with suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         else:
-            say(f"vespiary: {error}")
+            where = f"{error.filename}: " if error.filename else ""
+            say(f"vespiary: {where}{error.strerror or error}.")
         raise typer.Exit(FAILED) from None
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
