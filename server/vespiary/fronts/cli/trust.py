@@ -23,6 +23,8 @@ def change_trust(folder: Path, *, remove: bool) -> None:
         )
     # What was read and is told, not what the file may hold by now.
     trust(root, config.workspace_file)
-    say(f"{root} is trusted as its vespiary.toml reads now. A change to it, or to an actor or script that it names, asks again.")
+    say(
+        f"{root} is trusted as its vespiary.toml reads now. A change to it, or to an actor or script that it names, asks again."
+    )
     for wish in needs_trust(config):
         say(f"  {wish}")
