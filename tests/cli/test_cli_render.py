@@ -119,6 +119,10 @@ def test_a_terminal_shows_that_the_model_thinks_until_something_else_is_to_be_sh
     assert written(Status("thinking"), TextDelta("So.\n")) == "So.\n"
 
 
+def test_messages_of_the_model_stand_on_lines_of_their_own() -> None:
+    assert written(TextDelta("One."), Status("thinking"), TextDelta("Two.\n")) == "One.\nTwo.\n"
+
+
 def test_a_diff_uses_the_colours_of_the_terminal_itself() -> None:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, color_system="truecolor", soft_wrap=True, width=80)

@@ -127,9 +127,11 @@ class Renderer:
         self._last = None
 
     def _wait(self, what: str) -> None:
-        """Show, on a terminal, that something goes on. The next output takes its place."""
-        if self._narrow and not self._waiting:
-            self._close_text()
+        """Show, on a terminal, that something goes on; the next output takes its place. What the model says next is another message."""
+        if self._waiting:
+            return
+        self._close_text()
+        if self._narrow:
             self._out.print(Text(what, "dim"), end="")
             self._waiting = True
 
