@@ -127,7 +127,7 @@ class Renderer:
         self._last = None
 
     def _wait(self, what: str) -> None:
-        """Show, on a terminal, that something goes on; the next output takes its place. What the model says next is another message."""
+        """Show, on a terminal, that something goes on; the next output takes its place. A message of the model ends here."""
         if self._waiting:
             return
         self._close_text()
