@@ -15,6 +15,7 @@ from support.nvim import FAKE_SERVER, drive
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="puts a script of a POSIX shell on the path")
 
 GUIDE = Path(__file__).parents[2] / "docs" / "editors.md"
+README = Path(__file__).parents[2] / "README.md"
 
 PRELUDE = """
 vim.cmd.edit(vespiary.root .. '/a.txt')
@@ -28,10 +29,10 @@ end
 """
 
 
-def documented(scenario: str, project: Path, tmp_path: Path) -> Any:
+def documented(scenario: str, project: Path, tmp_path: Path, document: Path = GUIDE, count: int = 5) -> Any:
     """What a scenario returns in an editor set up in the guide's own words; the tests' server has the name of the real one."""
-    blocks = re.findall(r"```lua\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 5
+    blocks = re.findall(r"```lua\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == count
     (project / "vespiary.toml").touch()
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "vespiary"
@@ -57,6 +58,10 @@ def test_the_documented_set_up_works_as_it_stands(project: Path, tmp_path: Path)
         tmp_path,
     )
     assert seen == {"message": "coder: applied:", "after": "HELLO\nworld", "undone": "hello\nworld"}
+
+
+def test_the_few_lines_of_the_readme_are_enough(project: Path, tmp_path: Path) -> None:
+    assert documented("vim.cmd('Vespiary hello') return heard()", project, tmp_path, README, 1).startswith("coder: ")
 
 
 def test_the_documented_commands_speak_of_the_selected_lines(project: Path, tmp_path: Path) -> None:
