@@ -10,13 +10,15 @@ an exception that gets out of here kills the actor.
 
 import gc
 import importlib.machinery
+import json
 import sys
 
 from componentize_py_types import Err  # type: ignore[import-not-found]
-from vespiary_component import chance, compact, guards, immortal, library, loading, preload, streams, warm
+from vespiary_component import chance, compact, guards, immortal, library, loading, preload, rehearsal, streams, warm
 from vespiary_component.port import WitPort
 from vespiary_preloaded import ACTORS  # type: ignore[import-not-found]
 from vespiary_sdk._instance import Instance
+from vespiary_sdk._port import Port
 from vespiary_sdk.errors import ActorError
 from wit_world import exports  # type: ignore[import-not-found]
 
@@ -24,7 +26,7 @@ library.import_all()
 preload.preload(ACTORS)
 warm.warm_up()
 _finders = [finder for finder in sys.meta_path if finder is not importlib.machinery.PathFinder]
-_port = WitPort()
+_port: Port = WitPort()
 _random = chance.install(lambda: _port.random(32))
 _streams = streams.Streams(_port)
 guards.install()
@@ -83,6 +85,21 @@ class Actor(exports.Actor):
             _streams.finish()
 
 
+def _rehearse(name: str) -> None:
+    """A built-in actor at work, in the same code as later, with nobody behind the port."""
+    global _port
+    kept = _port, sys.meta_path[:], sys.stdin, sys.stdout, sys.stderr, sys.__stdin__, sys.__stdout__, sys.__stderr__
+    spec = json.dumps({"name": name, "config": {}, "code": {"preloaded": name}})
+    for _ in range(rehearsal.ROUNDS):
+        _port = port = warm.NullPort()
+        rehearsal.rehearse(Actor(warm.SCOPE, spec), port)
+        preload.put_aside(name)
+    _port, sys.meta_path[:], sys.stdin, sys.stdout, sys.stderr, *old = kept
+    sys.__stdin__, sys.__stdout__, sys.__stderr__ = old
+
+
+for _name in preload.names():
+    _rehearse(_name)
 gc.collect()
 gc.disable()
 immortal.leave_list()

@@ -37,6 +37,7 @@ def leave_list() -> None:
     # A bit for each eight bytes of memory: a set of addresses would leave megabytes of garbage in the snapshot.
     seen = bytearray(_MEMORY >> 6)
     own = {id(found), id(seen), id(_left)}
+    _add(_running(sys._getframe(1)), found, seen, own)
     _add(gc.get_objects(), found, seen, own)
     start = 0
     while start < len(found):
@@ -62,6 +63,15 @@ def _add(things: list[Any], found: list[Any], seen: bytearray, own: set[int]) ->
             continue
         if sys.getrefcount(thing) < _IMMORTAL:
             found.append(thing)
+
+
+def _running(frame: FrameType | None) -> list[Any]:
+    """What the calls under way work with: the module that is being imported, and who imports it."""
+    things: list[Any] = []
+    while frame is not None:
+        things += [frame.f_code, *frame.f_locals.values()]
+        frame = frame.f_back
+    return things
 
 
 def _hidden(thing: Any) -> list[Any]:

@@ -3,9 +3,8 @@
 Their modules are put aside until one of them is chosen, so that no name of theirs stands in the way of an author's.
 """
 
-import contextlib
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -48,18 +47,6 @@ def names() -> list[str]:
     return list(_actors)
 
 
-@contextlib.contextmanager
-def borrowed(name: str) -> Generator[type[Actor]]:
-    """The class of a built-in actor with its modules importable, for the time of the context."""
-    cls = actor_class(name)
-    try:
-        yield cls
-    finally:
-        sys.meta_path.remove(_actors[name].finder)
-        for module in _actors[name].modules:
-            del sys.modules[module]
-
-
 def actor_class(name: str) -> type[Actor]:
     """The class of a built-in actor; its modules become importable again. Raises `ActorError` for an unknown one."""
     actor = _actors.get(name)
@@ -69,3 +56,10 @@ def actor_class(name: str) -> type[Actor]:
     sys.modules.update(actor.modules)
     sys.meta_path.insert(0, actor.finder)
     return actor.cls
+
+
+def put_aside(name: str) -> None:
+    """Undo `actor_class`."""
+    sys.meta_path.remove(_actors[name].finder)
+    for module in _actors[name].modules:
+        del sys.modules[module]

@@ -11,55 +11,71 @@ from vespiary_sdk import Actor, Message, ToolError, llm, log, messaging, on, sle
 from vespiary_sdk._instance import Instance
 from vespiary_sdk._port import Capability, Level
 
-from vespiary_component import preload
-
 ROUNDS = 30
 """Enough for the interpreter to take code for hot."""
 
 SCOPE = "000001"
 
 
-class _NullPort:
+class NullPort:
     """A host that takes everything and gives nothing."""
 
     def __init__(self) -> None:
-        self.open: list[int] = []
+        self.open: dict[int, str] = {}
+        """Requests that wait: their capabilities by their numbers."""
         self._count = 0
+        self._calls: list[dict[str, Any]] = []
 
     def start(self, capability: Capability, request: str) -> int:
+        """Number a request."""
         self._count += 1
-        self.open.append(self._count)
+        self.open[self._count] = capability
         return self._count
 
     def timer(self, millis: int) -> int:
+        """Number a timer."""
         return self.start("workspace", "")
 
     def cancel(self, request: int) -> None:
-        if request in self.open:
-            self.open.remove(request)
+        """Forget a request."""
+        self.open.pop(request, None)
 
     def send(self, message_type: str, payload: str, to: str | None) -> None:
-        pass
+        """Remember the calls of tools."""
+        if message_type == "vespiary.tool.call":
+            call = json.loads(payload)
+            self._calls.append({"call": call["call"], "name": call["name"]})
+
+    def take_calls(self) -> list[dict[str, Any]]:
+        """The calls of tools since the last time."""
+        calls, self._calls = self._calls, []
+        return calls
 
     def log(self, level: Level, text: str) -> None:
-        pass
+        """Nothing."""
 
     def now(self) -> int:
+        """The epoch."""
         return 0
 
     def random(self, count: int) -> bytes:
+        """Zeros."""
         return bytes(count)
 
     def scope(self) -> str:
+        """The same for all."""
         return SCOPE
 
     def self_id(self) -> str:
+        """The same for all."""
         return f"{SCOPE}/warm"
 
     def host(self) -> str:
+        """Nothing known."""
         return "{}"
 
     def parent(self) -> str | None:
+        """None."""
         return None
 
 
@@ -108,13 +124,9 @@ _ANSWER = json.dumps(
 
 
 def warm_up() -> None:
-    """Run a sample actor through all that an actor does, and make each built-in one."""
-    for name in preload.names():
-        for _ in range(ROUNDS):
-            with preload.borrowed(name) as cls:
-                _greet(cls)
+    """Run a sample actor through all that an actor does."""
     for round in range(ROUNDS):
-        port = _NullPort()
+        port = NullPort()
         instance = Instance(port, lambda: _Sample({}))
         instance.describe()
         _deliver(instance, round, "vespiary.agent.message", {"text": "hello"})
@@ -123,17 +135,10 @@ def warm_up() -> None:
             _deliver(instance, round, "vespiary.tool.call", payload)
         _deliver(instance, round, "warm.fail", None)
         while port.open:
-            instance.reply(port.open.pop(0), True, _ANSWER)
+            number = next(iter(port.open))
+            del port.open[number]
+            instance.reply(number, True, _ANSWER)
         instance.restore(instance.snapshot() or "null")
-
-
-def _greet(cls: type[Actor]) -> None:
-    instance = Instance(_NullPort(), lambda: cls({}))
-    try:
-        instance.describe()
-    except Exception:  # noqa: BLE001 - it may want a configuration
-        return
-    _deliver(instance, 0, "vespiary.actor.ready", {"actor": f"{SCOPE}/warm"})
 
 
 def _deliver(instance: Instance, round: int, message_type: str, payload: Any) -> None:

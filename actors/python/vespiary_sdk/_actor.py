@@ -86,7 +86,13 @@ class Actor:
 
 
 def handlers_of(cls: type[Any]) -> list[Handler]:
-    """The handlers of an actor class, in the order of definition, base classes first. Raises `ActorError`."""
+    """The handlers of an actor class, in the order of definition, base classes first. Raises `ActorError`.
+
+    Computed once per class, so that actors that are part of the component have theirs ready.
+    """
+    cached: list[Handler] | None = cls.__dict__.get("__vespiary_handlers__")
+    if cached is not None:
+        return cached
     methods = {name: None for base in reversed(cls.__mro__) for name in vars(base)}
     handlers: list[Handler] = []
     for method in methods:
@@ -95,4 +101,5 @@ def handlers_of(cls: type[Any]) -> list[Handler]:
             if extent not in EXTENTS:
                 raise ActorError(f"{cls.__name__}.{method}: extent is one of {', '.join(EXTENTS)}, not {extent!r}.")
             handlers.append(Handler(method, pattern, extent))
+    cls.__vespiary_handlers__ = handlers
     return handlers
