@@ -150,3 +150,18 @@ def test_a_named_pipe_is_not_waited_for(root: Path) -> None:
     )
     trust(root)
     assert is_trusted(root)
+
+
+@requirement("config:trust-patterns")
+def test_a_script_with_regular_expressions_needs_trust(root: Path) -> None:
+    (root / "vespiary.toml").write_text(SCRIPTED.format(name="m"), encoding="utf-8", newline="")
+    load(root, user_file=None)
+    patterns = '[[reply]]\nuser = { "\\u0072egex" = "(a+)+$" }\ntext = "never"\n'
+    (root / "replies.toml").write_text(patterns, encoding="utf-8", newline="")
+
+    with pytest.raises(ConfigError) as caught:
+        load(root, user_file=None)
+
+    assert caught.value.code == "config.untrusted"
+    assert "regular expressions" in str(caught.value)
+    assert load(root, user_file=None, trusted=True)

@@ -1,6 +1,7 @@
 """Behaviours of the configuration and of trust."""
 
 REQUIREMENTS: dict[str, str] = {
+    "config:trust-patterns": "A script with regular expressions, which can run for ever, needs trust. [untrusted by default]",
     "config:defaults": "An empty workspace offers the agent coder: assistant, files, shell; no command grant. [issue 2, 10]",
     "config:no-model": "Without a model the error says what to write into vespiary.toml. [issue 2, 10]",
     "config:names-place": "Every error names the file, the line, the key and the fix, and all are reported at once. [issue 2, 10]",

@@ -1,6 +1,7 @@
 """What the guest SDK and the generic Python component promise."""
 
 REQUIREMENTS: dict[str, str] = {
+    "sdk:vocabulary": "The fake host refuses the message types that the host refuses. [vocabulary]",
     "sdk:schema-from-hints": "A tool's schema comes from its type hints and its docstring. [issue 2, point 3]",
     "sdk:unusable-hint-is-told": "A parameter without a hint that JSON can carry is an error that names it. [issue 2, point 3]",
     "sdk:arguments-checked": "Arguments that do not fit are told to the model; the tool does not run. [issue 2, point 3]",

@@ -93,6 +93,8 @@ def test_ids_continue_the_message_that_a_request_belongs_to(sandbox: Sandbox) ->
         ("", "1", None, "is not a message type"),
         ("a" * 201, "1", None, "is not a message type"),
         ("vespiary.agent.ready", "1", None, "only the host may send"),
+        ("vespiary.tool.result", "1", "zzzzzz", "cannot be sent into another scope"),
+        ("vespiary.agent.done", "1", "zzzzzz", "cannot be sent into another scope"),
         ("a.b", "{", None, "is not JSON"),
         ("a.b", "", None, "is not JSON"),
         ("a.b", "NaN", None, "is not JSON"),

@@ -76,7 +76,7 @@ class Client:
         folder: str | Path,
         *,
         trusted: bool | None = None,
-        command: Sequence[str] = (sys.executable, "-m", "vespiary", "serve"),
+        command: Sequence[str] = (sys.executable, "-P", "-m", "vespiary", "serve"),
         env: dict[str, str] | None = None,
         stderr: int | IO[Any] | None = None,
     ) -> AsyncGenerator["Client", None]:

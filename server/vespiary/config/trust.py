@@ -22,6 +22,7 @@ from vespiary.config.checks import is_path
 from vespiary.config.errors import ConfigError
 from vespiary.config.models import AgentConfig, Config, FileConfig, ModelConfig
 from vespiary.model.grants import Grant, Grants
+from vespiary.providers.script import ScriptError, read_script
 
 FILE_NAME = "vespiary.toml"
 _DEFAULT_GRANTS = Grants()
@@ -132,6 +133,8 @@ def _model_powers(name: str, model: ModelConfig, root: Path) -> Iterator[tuple[t
         yield ("models", name, "base_url"), f"sends what agents read to {host}"
     if model.script is not None and not Path(model.script).resolve().is_relative_to(root.resolve()):
         yield ("models", name, "script"), "reads a file outside of the workspace"
+    elif model.script is not None and _has_patterns(Path(model.script)):
+        yield ("models", name, "script"), "matches regular expressions, which can keep this program busy for ever"
 
 
 def _agent_powers(name: str, agent: AgentConfig, root: Path) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -145,6 +148,16 @@ def _agent_powers(name: str, agent: AgentConfig, root: Path) -> Iterator[tuple[t
             yield ("agents", name, "grants", kind), f"gives the agent the grant `{kind} = {grant.value}`"
     if wanted.hosts:
         yield ("agents", name, "grants", "hosts"), f"lets the agent reach {', '.join(wanted.hosts)}"
+
+
+def _has_patterns(path: Path) -> bool:
+    """Whether a script matches regular expressions. One that cannot be read fails by itself, when it is played."""
+    try:
+        script = read_script(path)
+    except ScriptError:
+        return False
+    conditions = ((reply.user, reply.system, reply.result) for reply in script.replies)
+    return any(condition is not None and condition.pattern is not None for each in conditions for condition in each)
 
 
 def is_loopback(url: str) -> bool:

@@ -1,6 +1,7 @@
 """The message types that the host and the built-in actors agree on, and the JSON that each carries.
 
-Only the host may send the types in `HOST_ONLY`; an actor that tries is refused. The guest SDK mirrors these names.
+Only the host may send the types in `HOST_ONLY`, and those in `OWN_SCOPE_ONLY` stay in their scope; an actor that tries otherwise is
+refused. The guest SDK mirrors these names.
 """
 
 ACTOR_READY = "vespiary.actor.ready"
@@ -10,8 +11,8 @@ ACTOR_FAILED = "vespiary.actor.failed"
 """Host, in the actor's scope and its parent's: `{actor, code, message, restarted}`. A trap, or an actor that gave up."""
 
 AGENT_READY = "vespiary.agent.ready"
-"""Host, once every actor of a scope is ready: `{scope, name, actors: [name], tools: [Tool]}`, the tools of all of them, each with the
-name of its `actor`. An actor that was made anew hears it again, alone and before anything else."""
+"""Host, once every actor of a scope is ready: `{scope, name, actors: [name], tools: [Tool]}`, the tools of all of them, each with
+the name of its `actor`. An actor that was made anew hears it again, alone and before anything else."""
 
 AGENT_SPAWNED = "vespiary.agent.spawned"
 """Host, in the parent's scope: `{scope, name, parent, actors}`."""
@@ -46,3 +47,6 @@ TOOL_CANCEL = "vespiary.tool.cancel"
 """The assistant, in its own scope: `{call}`. The handler of that call is cancelled in its actor."""
 
 HOST_ONLY = frozenset({ACTOR_READY, ACTOR_FAILED, AGENT_READY, AGENT_SPAWNED, AGENT_EXITED})
+
+OWN_SCOPE_ONLY = frozenset({AGENT_EXIT, AGENT_DONE, AGENT_STATUS, TOOL_CALL, TOOL_STATUS, TOOL_RESULT, TOOL_CANCEL})
+"""What agents say among themselves: an actor that sends one into another scope, to speak for that agent, is refused."""

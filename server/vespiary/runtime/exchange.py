@@ -10,7 +10,7 @@ from typing import Any
 from vespiary.model.ids import HOST_ACTOR, SYSTEM_SCOPE, Scope, correlate
 from vespiary.model.messages import Envelope
 from vespiary.model.steps import Answer, Level, Log, Send
-from vespiary.model.vocabulary import HOST_ONLY
+from vespiary.model.vocabulary import HOST_ONLY, OWN_SCOPE_ONLY
 from vespiary.model.wire import to_json
 from vespiary.runtime.cells import ActorCell, RunCell, ScopeCell
 from vespiary.runtime.clock import Clock
@@ -74,6 +74,8 @@ class Exchange:
         envelope = Envelope(message.id, message.type, cell.id, home.scope, message.payload)
         if message.type in HOST_ONLY:  # the sandbox refuses this already
             return self._undelivered(cell, envelope, f"{message.type} was not sent: only the host may send it.")
+        if message.to not in (None, home.scope) and message.type in OWN_SCOPE_ONLY:  # and this
+            return self._undelivered(cell, envelope, f"{message.type} was not sent: it stays in its own scope.")
         place = home if message.to is None else self._find(home, message.to)
         if place is None:
             reason = f"{message.type} was not delivered: no agent of this run lives in scope {message.to}."

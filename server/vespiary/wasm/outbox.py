@@ -16,7 +16,7 @@ import orjson
 from vespiary import __version__
 from vespiary.model.ids import ActorId, Scope, correlate, is_scope
 from vespiary.model.steps import CancelRequest, Level, Limits, Log, Output, Request, Send
-from vespiary.model.vocabulary import HOST_ONLY
+from vespiary.model.vocabulary import HOST_ONLY, OWN_SCOPE_ONLY
 from vespiary.wasm.seed import SeededBytes
 
 MAX_RANDOM = 65_536
@@ -142,6 +142,8 @@ class Outbox:
             return Refused(f"{_quote(message_type)} is not a message type: a dotted name of letters, digits, _ and -.")
         if message_type in HOST_ONLY:
             return Refused(f"only the host may send {message_type}.")
+        if to is not None and to != self.scope and message_type in OWN_SCOPE_ONLY:
+            return Refused(f"{message_type} cannot be sent into another scope: it is what an agent says of itself.")
         size = size_of(payload)
         if size > self.bytes_left:  # before the work of parsing it
             return Refused(f"this step may put out {self.bytes_left} more bytes, and this has {size}.")

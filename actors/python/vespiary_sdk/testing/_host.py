@@ -18,7 +18,13 @@ from vespiary_sdk.testing._workspace import FakeWorkspace
 
 Answerer = Callable[[dict[str, Any]], Any]
 
-HOST_ONLY = ("vespiary.actor.ready", "vespiary.actor.failed", "vespiary.agent.ready", "vespiary.agent.spawned")
+HOST_ONLY = (
+    "vespiary.actor.ready",
+    "vespiary.actor.failed",
+    "vespiary.agent.ready",
+    "vespiary.agent.spawned",
+    "vespiary.agent.exited",
+)
 
 
 class HandlerFailed(AssertionError):
