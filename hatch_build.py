@@ -22,11 +22,13 @@ class ComponentHook(BuildHookInterface):  # type: ignore[type-arg]
         root = Path(self.root)
         output = root / "build" / "python.wasm"
         output.parent.mkdir(exist_ok=True)
-        _build_module(root).build(
-            output, wit=root / "wit", actors=root / "actors", progress=lambda line: print(line, file=sys.stderr)
-        )
+        _build_module(root).build(output, wit=root / "wit", actors=root / "actors", progress=_say)
         build_data["force_include"][str(output)] = "vespiary/_assets/python.wasm"
         build_data["force_include"][str(root / "wit")] = "vespiary/_assets/wit"
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
 
 
 def _build_module(root: Path) -> ModuleType:

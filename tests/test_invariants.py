@@ -37,7 +37,15 @@ ONLY_IMPORTERS = {
     "rich": "fronts/cli",
 }
 
-START_MUST_NOT_IMPORT = ("wasmtime", "pydantic", "httpx2", "typer", "rich", "vespiary.runtime.colony", "vespiary.config")
+START_MUST_NOT_IMPORT = (
+    "wasmtime",
+    "pydantic",
+    "httpx2",
+    "typer",
+    "rich",
+    "vespiary.runtime.colony",
+    "vespiary.config",
+)
 """What the language server loads only after it answered `initialize`."""
 
 
@@ -106,7 +114,9 @@ def test_the_language_server_starts_without_the_heavy_parts() -> None:
 
 def test_every_module_says_what_it_is_for() -> None:
     everywhere = [*modules(), *(ROOT / "actors").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]
-    assert [str(p.relative_to(ROOT)) for p in everywhere if not ast.get_docstring(ast.parse(p.read_text("utf-8")))] == []
+    assert [
+        str(p.relative_to(ROOT)) for p in everywhere if not ast.get_docstring(ast.parse(p.read_text("utf-8")))
+    ] == []
 
 
 def test_files_stay_small() -> None:
@@ -117,4 +127,3 @@ def test_files_stay_small() -> None:
     }
     assert [f"{path.relative_to(ROOT)}: {size}" for path, size in sizes.items() if size > 500] == []
     assert statistics.median(sizes.values()) <= 200
-

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 
 def reply(text: str = "", *calls: tuple[str, dict[str, Any]], **match: Any) -> dict[str, Any]:
@@ -17,9 +17,10 @@ def reply(text: str = "", *calls: tuple[str, dict[str, Any]], **match: Any) -> d
 
 def _toml(value: Any) -> str:
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items()) + "}"
+        table = cast(dict[str, Any], value)
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in table.items()) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
+        return "[" + ", ".join(_toml(item) for item in cast(list[Any], value)) + "]"
     if isinstance(value, bool):
         return "true" if value else "false"
     return json.dumps(value)
@@ -43,8 +44,8 @@ def project(root: Path, files: dict[str, str], *replies: dict[str, Any], agent: 
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="")
     model = model or 'provider = "scripted"\nscript = "replies.toml"'
-    (root / "replies.toml").write_text(script(*replies), encoding="utf-8")
+    (root / "replies.toml").write_text(script(*replies), encoding="utf-8", newline="")
     (root / "vespiary.toml").write_text(
-        f'[models.default]\n{model}\n\n[agents.coder]\nmodel = "default"\n{agent}\n', encoding="utf-8"
+        f'[models.default]\n{model}\n\n[agents.coder]\nmodel = "default"\n{agent}\n', encoding="utf-8", newline=""
     )
     return root
