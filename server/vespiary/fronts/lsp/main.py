@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from vespiary.fronts.lsp.core import Server
     from vespiary.fronts.lsp.session import OpenWorkspace
 
+_AT_A_TERMINAL = """\
+vespiary serve: waiting for an editor to speak the Language Server Protocol
+on standard input. Ctrl+C ends it. At a terminal, try `vespiary run`.
+"""
+
 USAGE = 2
 """The exit code for arguments that cannot be meant."""
 
@@ -28,7 +33,7 @@ def serve(argv: Sequence[str] = (), *, open_workspace: "OpenWorkspace | None" = 
         sys.stderr.write(f"vespiary serve: {error}\n")
         return USAGE
     if options.help:
-        sys.stderr.write(HELP)
+        sys.stdout.write(HELP)
         return 0
     logging.basicConfig(
         stream=sys.stderr, level=options.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -60,6 +65,8 @@ def _serve(options: Options, open_workspace: "OpenWorkspace") -> int:
     if options.tcp is not None:
         host, port = options.tcp
         return core.run_tcp(host, port, make_server, allow_remote=options.allow_remote, ready=_listening)
+    if sys.stdin is not None and sys.stdin.isatty():  # pyright: ignore[reportUnnecessaryComparison] - the shell may have closed it
+        sys.stderr.write(_AT_A_TERMINAL)
     return core.run_stdio(make_server)
 
 

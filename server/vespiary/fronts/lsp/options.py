@@ -6,14 +6,19 @@ from dataclasses import dataclass
 from vespiary.model.errors import UsageError
 
 HELP = """\
-usage: vespiary serve [--stdio | --tcp HOST:PORT [--allow-remote]] [--log-level LEVEL]
+usage: vespiary serve [--stdio | --tcp HOST:PORT [--allow-remote]]
+                      [--log-level LEVEL]
 
-The language server. An editor starts it; it speaks the Language Server Protocol.
+The language server. An editor starts it; both speak the Language Server
+Protocol.
 
   --stdio            standard input and output (the default)
-  --tcp HOST:PORT    listen on a socket; one workspace for each connection. Port 0 picks a free one and says which on stderr.
-  --allow-remote     let HOST be more than this machine. Whoever can connect can run agents and read the workspace.
-  --log-level LEVEL  what goes to stderr: debug, info, warning (the default) or error
+  --tcp HOST:PORT    listen on a socket; one workspace for each connection.
+                     Port 0 picks a free one and says which on stderr.
+  --allow-remote     let HOST be more than this machine. Whoever can connect
+                     can run agents and read the workspace.
+  --log-level LEVEL  what goes to stderr: debug, info, warning (the default)
+                     or error
 """
 
 LEVELS = ("debug", "info", "warning", "error")
