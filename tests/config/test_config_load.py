@@ -129,8 +129,8 @@ def test_all_problems_are_reported_with_file_line_key_and_fix(configure: Write) 
             "is not the name of an environment variable",
         ),
         ('[models.m]\nprovider = "openai"\nmodel = "x"\ntimeout_s = inf', "models.m.timeout_s"),
-        ("[models.m", "is not TOML"),
-        ("a = [" + "[" * 5000, "is not TOML"),
+        ("[models.m", "vespiary.toml is not TOML"),
+        ("a = [" + "[" * 5000, "vespiary.toml is not TOML"),
     ],
 )
 @requirement("config:dangling", "config:names-place")

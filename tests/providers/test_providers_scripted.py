@@ -180,7 +180,7 @@ async def test_where_nothing_fits_the_error_shows_what_was_asked_and_what_is_nea
 @pytest.mark.parametrize(
     ("script", "error"),
     [
-        ("[[reply]\n", "replies.toml: is not TOML"),
+        ("[[reply]\n", "replies.toml is not TOML"),
         ("", "there is no reply. Begin one with [[reply]]."),
         ('[[reply]]\ntxt = "a"', "reply 1: txt: unknown key. Did you mean `text`?"),
         ('[[replies]]\ntext = "a"', "the file: replies: unknown key. Did you mean `reply`?"),
@@ -200,7 +200,7 @@ async def test_where_nothing_fits_the_error_shows_what_was_asked_and_what_is_nea
 def test_a_malformed_script_names_file_reply_and_key(script: str, error: str) -> None:
     with pytest.raises(ScriptError) as caught:
         parse_script(script, "replies.toml")
-    assert str(caught.value).startswith("replies.toml: ")
+    assert str(caught.value).startswith("replies.toml")
     assert error in str(caught.value)
 
 

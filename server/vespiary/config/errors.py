@@ -21,7 +21,7 @@ class ConfigProblem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line is not None else self.file
-        said = f"{place}: {self.key}: {self.message}" if self.key else f"{place}: {self.message}"
+        said = f"{place}: {self.key}: {self.message}" if self.key else f"{place} {self.message}"
         return f"{said} {self.fix}" if self.fix else said
 
 

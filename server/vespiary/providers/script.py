@@ -124,7 +124,7 @@ def parse_script(text: str, source: str = "script") -> Script:
     try:
         return _script(tomllib.loads(text), source)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ScriptError(f"{source}: is not TOML: {error}.") from None
+        raise ScriptError(f"{source} is not TOML: {error}.") from None
     except TableError as error:
         raise ScriptError(f"{source}: {error.message}", hint=error.hint) from None
 

@@ -38,7 +38,7 @@ def build(output: Path, *, wit: Path, actors: Path, progress: Callable[[str], No
     started = time.monotonic()
     output.parent.mkdir(parents=True, exist_ok=True)
     names = ", ".join(_built_in(actors)) or "none"
-    progress(f"Building the Python component (up to half a minute, once; built-in actors: {names})")
+    progress(f"Building the Python component (once, up to half a minute; built-in actors: {names})")
     with tempfile.TemporaryDirectory(prefix=".component-", dir=output.parent, ignore_cleanup_errors=True) as folder:
         scratch = Path(folder)
         made = scratch / "python.wasm"

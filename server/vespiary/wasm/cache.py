@@ -98,7 +98,7 @@ class CompiledCache:
     def _compile(self, engine: wasmtime.Engine, data: bytes, name: str, key: str) -> wc.Component:
         large = len(data) > 1_000_000
         if large:
-            self._progress(f"Compiling {name} for this machine, once (about half a minute) …")
+            self._progress(f"Compiling {name} for this machine, once (some ten seconds) …")
         start = time.monotonic()
         try:
             component = wc.Component(engine, data)
