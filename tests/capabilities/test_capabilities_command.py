@@ -205,7 +205,7 @@ STUBBORN = """
 import os, signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])  # inherits what is ignored
-with open("pids.new", "w") as file:
+with open("pids.new", "w", encoding="ascii") as file:
     file.write(f"{os.getpid()} {child.pid}")
 os.rename("pids.new", "pids")
 time.sleep(60)
