@@ -165,6 +165,7 @@ def test_json_is_utf_8_whatever_the_terminal_is(tmp_path: Path) -> None:
     assert shown.returncode == 0, shown.stderr
 
 
+@requirement("cli:next-step")
 def test_agents_without_a_model_say_what_to_write(tmp_path: Path) -> None:
     listed = vespiary("agents", cwd=tmp_path, VESPIARY_CONFIG=str(tmp_path / "none.toml"))
 

@@ -5,6 +5,7 @@ import json
 
 from hypothesis import given
 from hypothesis import strategies as st
+from ledger import requirement
 from rich.cells import cell_len
 from rich.console import Console
 from vespiary.fronts.cli.flow import Flow
@@ -84,6 +85,7 @@ def test_a_long_result_shows_its_first_line_and_its_end() -> None:
     assert out[-1] == "    49"
 
 
+@requirement("cli:terminal-width")
 def test_on_a_terminal_lines_that_quote_are_cut_at_its_width_and_messages_are_not() -> None:
     out = written(
         ToolEvent("1", "execute_bash", ToolState.RUNNING, title="$ " + "日本" * 40),
@@ -100,12 +102,14 @@ def test_on_a_terminal_lines_that_quote_are_cut_at_its_width_and_messages_are_no
     )
 
 
+@requirement("cli:terminal-width")
 def test_in_a_file_nothing_is_cut_or_broken() -> None:
     text = "word " * 100
     out = written(TextDelta(text), ToolEvent("1", "execute_bash", ToolState.RUNNING, title="$ " + "x" * 150))
     assert out == f"{text}\n● $ {'x' * 150}\n"
 
 
+@requirement("cli:terminal-width")
 def test_text_that_streams_breaks_between_words_on_a_terminal() -> None:
     pieces = ["The quick br", "own fox jum", "ps over the laz", "y dog.\n", "  - indented"]
     end = RunFinished(Outcome.DONE, "", Usage(), ())

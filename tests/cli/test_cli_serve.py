@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from ledger import requirement
 
 SERVE = [sys.executable, "-m", "vespiary", "serve"]
 
@@ -16,6 +17,7 @@ def test_the_help_of_serve_is_the_result_and_fits_a_terminal() -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+@requirement("cli:next-step")
 @pytest.mark.skipif(sys.platform == "win32", reason="terminals as POSIX has them")
 def test_serve_at_a_terminal_says_what_it_waits_for() -> None:
     person, terminal = os.openpty()

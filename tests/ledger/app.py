@@ -15,6 +15,8 @@ REQUIREMENTS = {
     "cli:stdin-prompt": "A prompt on standard input works. [issue 2, 8]",
     "cli:demo": "`vespiary demo` shows an agent read, edit and test until the tests pass, and prints the diff. [issue 2, 9]",
     "cli:trust": "`vespiary trust` lets a workspace's own file grant power until it changes. [issue 2, untrusted by default]",
+    "cli:terminal-width": "On a terminal text breaks between words and quoted lines are cut; in a file neither. [issue 2, 8]",
+    "cli:next-step": "A person's mistake is told with what to do next. [issue 2, 8 and 10]",
     "cli:safe-terminal": "Nothing that a model, tool or file says controls the terminal. [issue 2, 8]",
     "cli:output-lost": "A run whose output nobody reads any more is cancelled, without a traceback. [issue 2, 8]",
     "cli:commands-end": "When vespiary is interrupted or told to end, the commands of its run end with it. [issue 2, 4 and 8]",

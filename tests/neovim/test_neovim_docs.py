@@ -107,7 +107,7 @@ def test_the_documented_status_line_shows_a_run_and_the_command_ends_it(project:
         """
         vim.cmd('Vespiary [["hang"]]')
         local shown = vespiary.wait('progress', function() return vim.g.vespiary and vim.g.vespiary ~= '' and vim.g.vespiary end)
-        local line = vim.api.nvim_eval_statusline(vim.o.statusline, {}).str
+        local line = vim.api.nvim_eval_statusline(vim.o.statusline, { maxwidth = 400 }).str
         vim.cmd('VespiaryCancel')
         vespiary.wait('the end', function() return vim.g.vespiary == '' end)
         return { shown = shown, line = line }
