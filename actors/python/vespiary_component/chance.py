@@ -21,12 +21,15 @@ class StepRandom(random.Random):
 
     def begin_step(self) -> None:
         """A new step has begun."""
-        self._fresh = True
+        self.seed(None)
 
     def seed(self, a: Any = None, version: int = 2) -> None:
         """As `random.seed`. A seed that the author chose holds for the rest of the step."""
-        self._fresh = False
-        super().seed(self._entropy() if a is None else a, version)
+        # Without a seed (the component does that at its start), the work is left to whoever wants a number.
+        self._fresh = a is None
+        self.gauss_next = None
+        if a is not None:
+            super().seed(a, version)
 
     def setstate(self, state: Any) -> None:
         """As `random.setstate`; holds for the rest of the step."""
@@ -50,7 +53,8 @@ class StepRandom(random.Random):
 
     def _ready(self) -> None:
         if self._fresh:
-            self.seed(None)
+            self._fresh = False
+            super().seed(self._entropy())
 
 
 def install(entropy: Callable[[], bytes]) -> StepRandom:
