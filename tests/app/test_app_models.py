@@ -96,7 +96,7 @@ async def test_a_busy_a_failing_and_a_cut_reply_are_survived_and_told(tmp_path: 
 @requirement("app:model-trouble")
 @pytest.mark.parametrize(
     ("reply", "word"),
-    [(garbage(), "base_url"), (fail(401, "bad key"), "bad key"), (fail(404, "no such model"), "no such model")],
+    [(garbage(), "base_url"), (fail(401, "bad key"), "at 127.0.0.1:"), (fail(404, "no such model"), "no such model")],
     ids=["garbage", "401", "404"],
 )
 async def test_what_cannot_be_survived_is_said_clearly(reply: Reply, word: str, tmp_path: Path) -> None:

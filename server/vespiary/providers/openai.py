@@ -52,6 +52,7 @@ class OpenAIProvider:
         self._url = f"{base_url}/chat/completions"
         self._dialect = dialect_of(base_url)
         parts = urlsplit(base_url)
+        self._where = parts.hostname or "" if parts.port is None else f"{parts.hostname}:{parts.port}"
         self._connections = Connections(
             secure=parts.scheme == "https",
             timeout_s=endpoint.timeout_s,
@@ -79,7 +80,11 @@ class OpenAIProvider:
                         complaint = await _beginning(response)
                     if attempt == REPHRASED or not self._rephrase(response.status_code, body, complaint):
                         raise status_error(
-                            response.status_code, response.headers, complaint, secret=self._endpoint.api_key
+                            response.status_code,
+                            response.headers,
+                            complaint,
+                            where=self._where,
+                            secret=self._endpoint.api_key,
                         )
             except httpx2.TimeoutException as error:
                 raise self._timed_out(connecting=isinstance(error, httpx2.ConnectTimeout)) from None
@@ -120,7 +125,6 @@ class OpenAIProvider:
 
     def _unreachable(self, why: str) -> ProviderError:
         parts = urlsplit(self._url)
-        where = parts.hostname if parts.port is None else f"{parts.hostname}:{parts.port}"
         hint = (
             "Is the server running? Check base_url."
             if parts.hostname in _LOOPBACK
@@ -128,7 +132,7 @@ class OpenAIProvider:
         )
         reason = f" ({why})" if why else ""
         return ProviderError(
-            f"The model endpoint {where} cannot be reached{reason}.",
+            f"The model endpoint {self._where} cannot be reached{reason}.",
             hint=hint,
             code="provider.unreachable",
             retryable=True,

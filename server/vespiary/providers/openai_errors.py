@@ -18,13 +18,20 @@ CHECK_URL = "Check base_url; it usually ends in /v1."
 
 
 def status_error(
-    status: int, headers: Mapping[str, str], body: bytes, *, secret: str | None = None, now: datetime | None = None
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    where: str = "",
+    secret: str | None = None,
+    now: datetime | None = None,
 ) -> ProviderError:
-    """What an answer with an error status means. `now` is for a Retry-After that names a date."""
+    """What an answer with an error status means. `where` is the endpoint's host; `now` is for a Retry-After that names a date."""
     said, kind = _said(body, headers.get("content-type", ""))
     if secret:
         said = said.replace(secret, "[key]")
-    message = f"The model endpoint answered {status}" + (f": {_sentence(said)}" if said else ".")
+    at = f" at {where}" if where else ""
+    message = f"The model endpoint{at} answered {status}" + (f": {_sentence(said)}" if said else ".")
     wait = retry_after(headers, now)
     quota = "quota" in kind or "billing" in kind or "credit" in said.lower()
     match status:
