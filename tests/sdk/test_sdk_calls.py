@@ -151,6 +151,32 @@ def test_a_result_that_cannot_be_sent_is_replaced_by_a_word_about_it() -> None:
     assert host.call("big") == ToolResult(False, "The result could not be sent: Too much output.")
 
 
+def test_a_call_that_cannot_be_answered_fails_the_handler() -> None:
+    class Silent(Actor):
+        @tool
+        def shut(self) -> None:
+            raise GeneratorExit
+
+        @tool
+        def short(self) -> str:
+            return "x"
+
+    host = FakeHost(Silent, collect_failures=True)
+    send = host._port.send
+
+    def refuse(message_type: str, payload: str, to: str | None) -> None:
+        if message_type == "vespiary.tool.result":
+            raise CapabilityError("request.refused", "Too many outputs.")
+        send(message_type, payload, to)
+
+    host._port.send = refuse
+    host.send("vespiary.tool.call", {"call": "1", "name": "shut", "arguments": {}})
+    host.send("vespiary.tool.call", {"call": "2", "name": "short", "arguments": {}})
+    first, second = (failure["error"] for failure in host.failures)
+    assert first.endswith("GeneratorExit")
+    assert "Too many outputs." in second
+
+
 def test_status_outside_of_a_tool_does_nothing() -> None:
     host = FakeHost(Tools)
     before = len(host.sent)

@@ -11,6 +11,7 @@ import io
 import json
 import linecache
 import os
+import queue
 import re
 import sys
 import threading
@@ -20,6 +21,7 @@ from typing import Any, NoReturn
 
 _FILES = "An actor has no files. Use `await workspace.read(path)` and its siblings."
 _PROCESSES = "An actor cannot start programs. Use `await command.run(program, args)`."
+_NOBODY = "Nothing could end this wait: an actor has no threads. Use Lock, Event or Queue of asyncio and `await`."
 _NETWORK = "An actor has no network. Use `await http.request(url)`."
 
 _FILE_CALLS = """
@@ -106,8 +108,53 @@ def _guard_waiting() -> None:
         setattr(asyncio, name, loops)
     _replace("asyncio.runners", ["run", "Runner"], loops)
     _replace("asyncio.events", ["new_event_loop"], loops)
+    _guard_locks()
     _replace("select", ["select", "poll", "epoll", "kqueue"], _refuse(lambda: OSError(errno.EPERM, _NETWORK)))
     _replace("signal", ["alarm", "pause", "raise_signal", "setitimer", "sigwait"], loops)
+
+
+class _Lock:
+    """`threading.Lock` where nobody else could release it: what would wait for ever, and end the actor, is an error."""
+
+    def __init__(self) -> None:
+        self._held = False
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """As of a lock."""
+        if self._held and blocking and timeout != 0:
+            raise RuntimeError(_NOBODY)
+        free, self._held = not self._held, True
+        return free
+
+    def release(self) -> None:
+        """As of a lock."""
+        if not self._held:
+            raise RuntimeError("release unlocked lock")
+        self._held = False
+
+    def locked(self) -> bool:
+        """As of a lock."""
+        return self._held
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
+
+
+def _guard_locks() -> None:
+    plain = threading.Condition.wait
+
+    def wait(self: threading.Condition, timeout: float | None = None) -> bool:
+        if timeout is None or timeout > 0:
+            raise RuntimeError(_NOBODY)
+        return plain(self, timeout)
+
+    # Events, semaphores, barriers, queues and the futures of `concurrent` all wait with it.
+    threading.Condition.wait = wait
+    threading.Lock = _Lock  # pyright: ignore[reportAttributeAccessIssue]
+    queue.SimpleQueue = queue._PySimpleQueue  # pyright: ignore[reportAttributeAccessIssue] - the other one waits in C
 
 
 def _guard_network() -> None:

@@ -137,12 +137,18 @@ class Instance:
             # Most likely heard because of the wider subscription; the envelope does not say where it was published.
             wanted = [handler for handler in wanted if handler.extent != "own"]
         for method in dict.fromkeys(handler.method for handler in wanted):
-            self._start(self._guarded(id, getattr(self._actor, method), message))
+            self._start(id, self._guarded(id, getattr(self._actor, method), message))
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[Any]":
+    def _start(self, id: str, work: Coroutine[Any, Any, None]) -> "asyncio.Task[Any]":
+        def ended(task: "asyncio.Task[Any]") -> None:
+            self._tasks.discard(task)
+            # What the handler could not tell itself: an answer that the host refused, or a stray GeneratorExit.
+            if not task.cancelled() and (error := task.exception()) is not None:
+                self._fail(id, error)
+
         task = self._runtime.loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(ended)
         return task
 
     async def _guarded(self, id: str, handler: Callable[[Message], Any], message: Message) -> None:
@@ -170,7 +176,9 @@ class Instance:
             if task is not None:
                 task.cancel()
         elif call not in self._calls and (tool := self._tools.get(str(payload.get("name")))) is not None:
-            task = self._start(self._call(message.id, Call(call, tool.name), tool, payload.get("arguments")))
+            task = self._start(
+                message.id, self._call(message.id, Call(call, tool.name), tool, payload.get("arguments"))
+            )
             self._calls[call] = task
             task.add_done_callback(lambda _: self._calls.pop(call, None))
 

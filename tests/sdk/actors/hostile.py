@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import pathlib
+import queue
 import socket
 import subprocess
 import sys
@@ -32,6 +33,14 @@ def loop() -> None:
         pass
 
 
+def lock_twice() -> None:
+    lock = threading.Lock()
+    assert lock.acquire(timeout=1)
+    assert not lock.acquire(blocking=False)
+    with lock:
+        pass
+
+
 def interrupt() -> None:
     raise KeyboardInterrupt
 
@@ -47,6 +56,12 @@ ATTEMPTS: dict[str, Callable[[], Any]] = {
     "system": lambda: os.system("ls"),
     "thread": lambda: threading.Thread(target=print).start(),
     "pool": lambda: concurrent.futures.ThreadPoolExecutor().submit(print),
+    "lock": lock_twice,
+    "event": lambda: threading.Event().wait(),
+    "event_with_a_limit": lambda: threading.Event().wait(1),
+    "queue": lambda: queue.Queue[int]().get(timeout=1),
+    "simple_queue": lambda: queue.SimpleQueue[int]().get(),
+    "future": lambda: concurrent.futures.Future[int]().result(),
     "to_thread": lambda: asyncio.get_running_loop().run_in_executor(None, print),
     "sleep": lambda: time.sleep(1),
     "run": lambda: asyncio.run(asyncio.sleep(0)),
