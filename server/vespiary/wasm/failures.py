@@ -15,6 +15,8 @@ _TRAPS = {
     "call stack exhausted": "the actor's calls went too deep (call stack exhausted)",
     "wasm `unreachable` instruction executed": "the actor gave up (abort or panic)",
     "out of bounds memory access": "the actor read or wrote beyond its memory",
+    "uninitialized element": "the actor called code that is not there, most often because it ran out of memory",
+    "indirect call type mismatch": "the actor called code that is not there, most often because it ran out of memory",
     "integer divide by zero": "the actor divided by zero",
 }
 
