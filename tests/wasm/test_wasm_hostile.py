@@ -259,6 +259,21 @@ def test_a_nonsense_result_is_a_trap(sandbox: Sandbox, result: str) -> None:
 
 
 @requirement("wasm:nonsense")
+def test_a_call_of_code_that_is_not_there_is_told_in_words(sandbox: Sandbox) -> None:
+    sandbox.make(
+        WatActor(
+            globals="(type $nothing (func)) (table 1 funcref)",
+            handle=f"(call_indirect (type $nothing) (i32.const 0)) {OK}",
+        )
+    )
+    failure = sandbox.deliver().failure
+    assert failure is not None
+    assert failure.kind is FailureKind.TRAP
+    assert "the actor called code that is not there" in failure.message
+    still_works(sandbox)
+
+
+@requirement("wasm:nonsense")
 def test_nonsense_arguments_to_the_host_are_a_trap(sandbox: Sandbox) -> None:
     for call in (
         "(call $log (i32.const 77) (i32.const 0) (i32.const 0))",
