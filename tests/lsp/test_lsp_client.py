@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.abc
 import pytest
 from ledger import requirement
 from support.rawlsp import FAKE, TESTS
 from vespiary import protocol
 from vespiary.client import Client, ConnectionClosed, ServerError
 from vespiary.client.buffers import EditRefused, changed, plan
+from vespiary.client.connection import Connection
 from vespiary.client.reading import event_from_wire, from_wire
 from vespiary.model.errors import Problem
 from vespiary.model.events import EditEvent, EditState, RunEvent, RunFinished, TextDelta
@@ -122,6 +124,36 @@ async def test_a_server_that_dies_is_told_to_everyone_who_waits(root: Path) -> N
             [event async for event in run]
         with pytest.raises(ConnectionClosed):
             await client.agents()
+
+
+@requirement("lsp:client")
+async def test_a_server_that_ends_while_it_is_answered_has_just_ended() -> None:
+    class Incoming(anyio.abc.ByteReceiveStream):
+        data = b'Content-Length: 37\r\n\r\n{"jsonrpc":"2.0","id":1,"method":"x"}'
+
+        async def receive(self, max_bytes: int = 65536) -> bytes:
+            if not self.data:
+                raise anyio.EndOfStream
+            data, self.data = self.data, b""
+            return data
+
+        async def aclose(self) -> None: ...
+
+    class Gone(anyio.abc.ByteSendStream):
+        async def send(self, item: bytes) -> None:
+            raise anyio.BrokenResourceError
+
+        async def aclose(self) -> None: ...
+
+    async def answer(method: str, params: Any) -> Any:
+        asked.append(method)
+
+    asked: list[str] = []
+    connection = Connection(Incoming(), Gone(), on_request=answer, on_notification=lambda method, params: None)
+    await connection.run()
+    assert asked == ["x"]
+    with pytest.raises(ConnectionClosed):
+        await connection.request("y")
 
 
 @requirement("lsp:client")

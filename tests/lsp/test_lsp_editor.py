@@ -1,5 +1,6 @@
 """The editor port in one process: real documents, and a client that is a few lines."""
 
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,9 @@ async def test_a_buffer_is_modified_from_a_change_until_it_is_saved(root: Path) 
     [
         (b"hello\n", "hello\n", False),
         (b"\xef\xbb\xbfhello\r\n", "hello\r\n", False),
+        (b"\xef\xbb\xbfhello\n", "\ufeffhello\n", False),  # an editor that shows the mark
+        (b"hello\r\nworld\r\n", "hello\nworld\n", False),  # an editor with one line ending inside: Emacs
+        (b"hello\nworld\n", "hello\r\nworld\r\n", True),
         (b"hello\n", "restored\n", True),
         (b"\xff", "x", True),
         (None, "new\n", True),
@@ -111,6 +115,24 @@ async def test_a_document_may_be_unsaved_when_it_is_opened(
     client.open("b.txt", text)
     assert seen(client, "b.txt") == (text, modified)
     assert seen(client, "b.txt") == (text, modified)
+
+
+@requirement("lsp:unsaved-buffer")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+async def test_a_document_over_a_pipe_is_unsaved_and_holds_up_nobody(root: Path) -> None:
+    os.mkfifo(root / "pipe")
+    client = Client(root)
+    client.open("pipe", "")
+    assert seen(client, "pipe") == ("", True)
+
+
+@requirement("lsp:places")
+async def test_a_client_that_names_odd_file_operations_has_none_of_them(root: Path) -> None:
+    able = {"applyEdit": True, "workspaceEdit": {"resourceOperations": [{"kind": "delete"}, 7]}}
+    client = Client(root, {"workspace": able})
+    client.open("a.txt", "hello\nworld\n")
+    result = await client.editor.apply(DeleteFile("a.txt", content_hash("hello\nworld\n")), "x")
+    assert (result.state, client.asked) == (ApplyState.APPLIED, [])
 
 
 def seen(client: Client, path: str) -> tuple[str, bool]:

@@ -83,6 +83,8 @@ def test_a_path_comes_back_from_its_uri(names: list[str]) -> None:
         ("{root}", None),
         ("{root}x/a.txt", None),
         ("untitled:a.txt", None),
+        ("file://[x/a.txt", None),
+        ("preview://[a.txt]", None),
         ("{root}/a%00.txt", None),
         ("file:///elsewhere/a.txt", None),
     ],

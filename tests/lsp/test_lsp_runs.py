@@ -1,6 +1,7 @@
 """Runs over the wire: the methods of Vespiary, spoken in bytes to a server process."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -177,3 +178,29 @@ def test_a_folder_that_is_not_there_is_named(root: Path) -> None:
     with RawServer() as server:
         server.initialize(root / "missing")
         assert "missing is not a folder" in server.told("window/showMessage")["message"]
+
+
+@requirement("lsp:methods")
+def test_documents_with_odd_names_keep_nobody_from_working(root: Path) -> None:
+    with RawServer() as server:
+        server.initialize(root)
+        server.open("preview://[a.txt]", "x")
+        server.notify("textDocument/didClose", {"textDocument": {"uri": "preview://[a.txt]"}})
+        server.open("file://[x", "x")
+        error = server.error("vespiary/run/start", {"prompt": "x", "context": {"uri": "file://[x"}})
+        assert error["data"]["code"] == "context.outside"
+        assert server.finished(server.run(["say", "one"]))["text"] == "one"
+        assert server.shutdown() == 0
+        assert b"Traceback" not in server.log
+
+
+@requirement("lsp:methods")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_task_about_a_pipe_waits_for_nobody(root: Path) -> None:
+    os.mkfifo(root / "pipe")
+    place = {"line": 0, "character": 0}
+    context = {"uri": (root / "pipe").as_uri(), "range": {"start": place, "end": place}}
+    with RawServer() as server:
+        server.initialize(root)
+        assert server.finished(server.run(["say", "one"], context=context))["text"] == "one"
+        assert server.shutdown() == 0

@@ -140,6 +140,16 @@ def test_the_death_of_the_clients_process_ends_the_server_though_its_pipes_live_
     client.stdin.close()
 
 
+@requirement("core:dead-client")
+@pytest.mark.parametrize("pid", [2**31, 2**40])
+def test_a_process_id_that_no_process_here_can_have_is_not_watched(pid: int) -> None:
+    with ServerProcess() as server:
+        server.initialize(processId=pid)
+        assert server.result("t/echo") == {}
+        assert server.stop() == 0
+
+
+@requirement("core:dead-client")
 def test_a_process_of_another_machine_is_not_watched() -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()

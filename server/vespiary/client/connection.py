@@ -3,6 +3,7 @@
 Knows requests, answers and notifications; does not know what any method means.
 """
 
+import contextlib
 import json
 import logging
 from collections.abc import Awaitable, Callable
@@ -124,7 +125,8 @@ class Connection:
         except Exception as error:  # the boundary of a request
             log.exception("Answering %s failed", method)
             reply = {"error": {"code": INTERNAL_ERROR, "message": str(error)}}
-        await self._write({"id": message["id"], **reply})
+        with contextlib.suppress(ConnectionClosed):  # Reading finds the end, and tells whoever waits.
+            await self._write({"id": message["id"], **reply})
 
     async def _read(self) -> Json:
         header = await self._receive.receive_until(b"\r\n\r\n", HEADER_LIMIT)

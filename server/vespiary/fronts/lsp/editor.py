@@ -76,7 +76,8 @@ class LspEditor:
         workspace = _object(capabilities, "workspace")
         edits = _object(workspace, "workspaceEdit")
         self._can_apply = workspace.get("applyEdit") is True
-        self._operations: frozenset[str] = frozenset(edits.get("resourceOperations") or ())
+        said: Any = edits.get("resourceOperations")
+        self._operations = frozenset(name for name in FILE_OPERATIONS if isinstance(said, list) and name in said)
         # File operations exist only within `documentChanges`: who has them reads that, whether it says so or not (Neovim does not).
         self._versioned = edits.get("documentChanges") is True or bool(self._operations)
         # Neovim gives a document the version 0 until it changes, and takes an edit of version 0 for one of any version: it would
@@ -224,6 +225,8 @@ class LspEditor:
         return _refused(f"The editor did not {operation['kind']} the file{said}")
 
 
+FILE_OPERATIONS = ("create", "delete", "rename")
+"""What editors may say that they can do."""
 REPLY_SECONDS = 20.0
 """How long the client may take to answer `workspace/applyEdit`."""
 FILE_SECONDS = 2.0
@@ -242,11 +245,16 @@ def _wire_edits(lines: LineIndex, change: ReplaceText, document: "Document") -> 
 
 
 def _reads(path: Path, text: str) -> bool:
-    """Whether a file holds just this text."""
+    """Whether a file holds just this text, as editors read it: some show the byte order mark, some know one line ending."""
     try:
-        return path.stat().st_size <= MAX_BYTES and path.read_bytes().removeprefix(BOM_UTF8).decode("utf-8") == text
+        # Reading what is no regular file (a pipe) could wait for ever.
+        if not path.is_file() or path.stat().st_size > MAX_BYTES:
+            return False
+        held = path.read_bytes().removeprefix(BOM_UTF8).decode("utf-8")
     except (OSError, UnicodeDecodeError):
         return False
+    text = text.removeprefix("\ufeff")
+    return held == text or ("\r" not in text and held.replace("\r\n", "\n") == text)
 
 
 def _gone(path: Path) -> bool:

@@ -7,7 +7,10 @@ from urllib.parse import unquote, urlsplit
 
 def path_of(uri: str) -> Path | None:
     """The file that a `file:` URI names; none for any other URI. Reads what editors write (`file:///c%3A/a%20b`)."""
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # `scheme://[...`: extensions name what they show as they like.
+        return None
     if parts.scheme != "file":
         return None
     path = unquote(parts.path)

@@ -1,5 +1,6 @@
 """From what a client sends to the task that an agent is given: paths instead of URIs, code points instead of encoded positions."""
 
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,6 +88,8 @@ class TaskReader:
 
 def _on_disk(path: Path) -> str | None:
     try:
-        return path.read_bytes().decode("utf-8")
+        if not path.is_file():  # Reading a pipe could wait for ever.
+            return None
+        return path.read_bytes().removeprefix(BOM_UTF8).decode("utf-8")
     except (OSError, UnicodeDecodeError):
         return None

@@ -24,7 +24,7 @@ def watch_process(pid: int, died: Callable[[], None]) -> None:
     if sys.platform == "linux" and hasattr(os, "pidfd_open"):
         try:
             fd = os.pidfd_open(pid)
-        except ProcessLookupError:
+        except (ProcessLookupError, OverflowError):  # The latter: more than any process has for a number here.
             logger.info("The client's process %s is not on this machine and is not watched", pid)
             return
         except OSError:
@@ -74,7 +74,7 @@ def _posix_probe(pid: int) -> Callable[[], bool]:
     def alive() -> bool:
         try:
             os.kill(pid, 0)
-        except ProcessLookupError:
+        except (ProcessLookupError, OverflowError):
             return False
         except OSError:
             return True  # It is somebody else's, but it is there.
