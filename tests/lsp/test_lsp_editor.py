@@ -126,6 +126,21 @@ async def test_a_document_over_a_pipe_is_unsaved_and_holds_up_nobody(root: Path)
     assert seen(client, "pipe") == ("", True)
 
 
+@requirement("lsp:confirmed")
+async def test_a_document_that_is_closed_during_an_edit_is_not_waited_for(root: Path) -> None:
+    client = Client(root)
+    client.open("a.txt", "hello\nworld\n")
+
+    async def close(edit: Any) -> Any:
+        client.documents.did_close({"textDocument": {"uri": client.places.uri("a.txt")}})
+        await anyio.sleep_forever()
+
+    client.then = close
+    with anyio.fail_after(10):
+        result = await client.editor.apply(replacement("a.txt", "hello\nworld\n", "hello", "HELLO"), "x")
+    assert (result.state, result.reason) == (ApplyState.REFUSED, "The document was closed in the editor.")
+
+
 @requirement("lsp:places")
 async def test_a_client_that_names_odd_file_operations_has_none_of_them(root: Path) -> None:
     able = {"applyEdit": True, "workspaceEdit": {"resourceOperations": [{"kind": "delete"}, 7]}}

@@ -81,11 +81,11 @@ class Confirmation:
 
     async def _settle(self) -> None:
         with anyio.move_on_after(REPLY_SECONDS):
-            while not self._replied and not self._seen:
+            while not (self._replied or self._seen or self._closed):
                 await self._news.wait()
-        if not self._replied and not self._seen:
+        if not (self._replied or self._seen or self._closed):
             self._refusal = f"The editor did not answer within {REPLY_SECONDS:.0f} seconds."
-        elif self._seen:
+        elif self._seen or self._closed:
             # The answer follows the change; going on before it would cancel a request that is being answered.
             with anyio.move_on_after(LINGER_SECONDS):
                 while not self._replied:
