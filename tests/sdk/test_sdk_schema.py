@@ -270,3 +270,19 @@ def test_what_fits_the_schema_is_taken_unchanged(value: list[dict[str, Any]]) ->
 @given(st.text())
 def test_any_docstring_can_be_read(text: str) -> None:
     read_docstring(text)
+
+
+class Unbounded(Actor):
+    @tool
+    def wait(self, seconds: float = float("inf"), share: float = float("nan")) -> str:
+        """Wait."""
+        return f"{seconds} {share}"
+
+
+@requirement("sdk:schema-from-hints")
+def test_a_default_that_json_does_not_have_is_left_out_of_the_schema() -> None:
+    host = FakeHost(Unbounded)
+    schema = host.tools[0]["parameters"]
+    assert "default" not in schema["properties"]["seconds"]
+    assert "default" not in schema["properties"]["share"]
+    assert host.call("wait").content == "inf nan"

@@ -5,6 +5,7 @@ can act on (`edits[0]: unknown field 'zz'`). Small slips of models (`"5"`, `"tru
 """
 
 import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -211,6 +212,11 @@ class Member:
     """Whether null is a value of its own, rather than another way to leave the part out."""
 
 
+def _has_json(default: Any) -> bool:
+    """Whether a default can be shown in a schema: JSON has no infinity and no NaN."""
+    return isinstance(default, bool | int | str) or (isinstance(default, float) and math.isfinite(default))
+
+
 def record(members: Sequence[Member], make: Callable[[dict[str, Any]], Any], noun: str = "field") -> Shape:
     """An object with known parts. A part that has a default may be null, which means the default."""
     known = {member.name: member for member in members}
@@ -219,7 +225,7 @@ def record(members: Sequence[Member], make: Callable[[dict[str, Any]], Any], nou
         schema = dict(member.shape.schema)
         if member.description:
             schema["description"] = member.description
-        if not member.required and isinstance(member.default, bool | int | float | str):
+        if not member.required and _has_json(member.default):
             schema["default"] = member.default
         properties[member.name] = schema
 
