@@ -1,17 +1,34 @@
 """What every test shares."""
 
+import os
+import signal
 import sys
+import threading
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 # How fast examples are made is a matter of the machine and of what else it does.
-settings.register_profile("vespiary", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Continuous integration tries the same examples each time, so that it tells of the change; whoever works here searches further.
+settings.register_profile(
+    "vespiary", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
+)
 settings.load_profile("vespiary")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "requirement(*ids): the behaviours of the ledger that this test proves")
+    _hear_signals()
+
+
+def _hear_signals() -> None:
+    """Let programs that tests start hear signals: in a shell's background or under nohup they inherit that these are ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

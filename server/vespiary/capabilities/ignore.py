@@ -69,7 +69,7 @@ def _rule(line: str) -> Rule | None:
     line = line[negated:]
     folders = line.endswith("/")
     line = line.removesuffix("/")
-    if not line or "//" in line:  # git matches component by component, and none is empty
+    if not line or "//" in line or line.endswith("/"):  # git matches component by component, and none is empty
         return None
     anchored = "/" in line
     try:
