@@ -56,6 +56,8 @@ class Description:
 
     tools: tuple[Tool, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
+    component: str = ""
+    """Identity of the component that the actor is an instance of: a recorded step repeats exactly on the same one only."""
 
 
 # Inputs
@@ -220,3 +222,7 @@ class Caller:
     agent: str
     actor: ActorId
     request: int
+    asked: int = 0
+    """The time of the step that asked, in nanoseconds since the epoch."""
+    again: bool = False
+    """Whether this request may have been carried out before, wholly or in part: its answer was lost in a crash."""

@@ -7,6 +7,7 @@ failure the instance is gone and only the step's log lines are left. Knows nothi
 import logging
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 from vespiary.model.errors import VespiaryError
@@ -192,7 +193,7 @@ class WasmGuests:
                 failure(FailureKind.CONSTRUCT, str(text).strip() or "The actor cannot work and does not say why.")
             )
         try:
-            return parse_description(text)
+            return replace(parse_description(text), component=loaded.identity)
         except BadDescription as fault:
             raise StepFailed(failure(FailureKind.PROTOCOL, f"The actor's description is nonsense: {fault}.")) from None
 
