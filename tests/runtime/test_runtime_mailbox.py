@@ -12,6 +12,7 @@ from vespiary.runtime.deadletters import DeadLetter, DeadLetters
 from vespiary.runtime.mailbox import Account, Mailbox, MemorySpill
 
 ME = ActorId("aaaaaa/me")
+RUN = RunId("run000000001")
 
 
 def letter(number: int, size: int = 3) -> Envelope:
@@ -19,7 +20,7 @@ def letter(number: int, size: int = 3) -> Envelope:
 
 
 def box(bound: int = 4) -> Mailbox:
-    return Mailbox(ME, Account(1000), MemorySpill(), bound)
+    return Mailbox(RUN, ME, Account(1000), MemorySpill(), bound, 10**9)
 
 
 actions = st.lists(st.sampled_from(["letter", "answer", "take"]) | st.integers(0, 40), max_size=200)
@@ -29,7 +30,7 @@ actions = st.lists(st.sampled_from(["letter", "answer", "take"]) | st.integers(0
 @given(actions, st.integers(1, 6))
 def test_nothing_is_lost_and_letters_and_answers_each_keep_their_order(script: list[str | int], bound: int) -> None:
     account = Account(10**9)
-    mailbox = Mailbox(ME, account, MemorySpill(), bound)
+    mailbox = Mailbox(RUN, ME, account, MemorySpill(), bound, 10**9)
     letters: deque[Envelope] = deque()
     answers: deque[Answer] = deque()
     for number, action in enumerate(script):

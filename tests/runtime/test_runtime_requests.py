@@ -65,7 +65,7 @@ async def test_an_answer_reaches_the_actor_that_asked_and_the_capability_knows_w
         stage.colony.send(scope, "ask", json.dumps({"capability": "desk", "payload": {"x": 1}, "times": 2}))
         await desk.asked(2)
         assert [json.loads(payload) for _, payload in desk.callers] == [{"x": 1}, {"x": 1}]
-        assert desk.callers[0][0] == Caller(RUN, scope, "asker", desk.callers[0][0].actor, 1)
+        assert desk.callers[0][0] == Caller(RUN, scope, "asker", desk.callers[0][0].actor, 1, asked=1_000)
         assert stage.colony.statistics().requests == 2
         desk.answer(2, "second")
         await stage.ear.until(lambda: len(stage.ear.logs) == 2)

@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 
 import anyio
@@ -16,6 +16,7 @@ from vespiary.model.messages import Envelope
 from vespiary.model.steps import Construct, StepInput, StepResult
 from vespiary.runtime.bounds import Bounds
 from vespiary.runtime.colony import Colony, SpawnFailed, SpawnRefused
+from vespiary.runtime.journal import Entry, Group, MemoryJournal
 
 pytestmark = pytest.mark.anyio
 
@@ -46,17 +47,21 @@ class Stuck(Scripted):
         self.loop_for_ever()
 
 
-class SlowJournal:
-    """Commits when the test says so."""
+class SlowJournal(MemoryJournal):
+    """Commits steps when the test says so, and all else at once."""
 
     def __init__(self) -> None:
-        self.steps: list[tuple[StepInput, StepResult]] = []
+        self.steps: list[Entry] = []
         self.gate = anyio.Event()
         self.gate.set()
         self.error: Exception | None = None
         self.asked = anyio.Event()
 
-    async def commit(self, steps: Sequence[tuple[StepInput, StepResult]]) -> None:
+    def commit(self, groups: Sequence[Group]) -> Awaitable[None] | None:
+        steps = [entry for _, _, entries in groups for entry in entries if entry[0] == "step"]
+        return self._commit(steps) if steps else None
+
+    async def _commit(self, steps: Sequence[Entry]) -> None:
         self.asked.set()
         await self.gate.wait()
         if self.error is not None:
@@ -100,8 +105,8 @@ async def test_nothing_takes_effect_before_its_step_is_committed() -> None:
         journal.gate.set()
         await desk.asked()
         assert len(stage.ear.said("done")) == 1
-        assert [step.step for step, _ in journal.steps] == [1, 2]
-        assert len(journal.steps[1][1].outputs) == 2
+        assert [entry[2] for entry in journal.steps] == [1, 2]
+        assert len(journal.steps[1][6]) == 2
 
 
 @requirement("runtime:commit-first")

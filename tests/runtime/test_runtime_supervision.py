@@ -102,7 +102,15 @@ async def test_an_actor_that_dies_is_made_anew_without_the_message_that_killed_i
         assert not stage.ear.said("never")
         assert (
             stage.ear.said("vespiary.actor.failed")
-            == [{"actor": f"{scope}/fragile", "code": "actor.trap", "message": "it divided by zero", "restarted": True}]
+            == [
+                {
+                    "actor": f"{scope}/fragile",
+                    "code": "actor.trap",
+                    "message": "it divided by zero",
+                    "restarted": True,
+                    "kept": False,
+                }
+            ]
             * 2
         )
         assert [restarted for _, _, _, restarted in stage.ear.failures] == [True]

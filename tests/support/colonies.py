@@ -16,6 +16,7 @@ from vespiary.model.steps import ActorSpec, Caller, Log, StepFailure, StepInput,
 from vespiary.runtime.bounds import Bounds
 from vespiary.runtime.capability import Capability
 from vespiary.runtime.colony import Colony
+from vespiary.runtime.deadletters import DeadLetter
 from vespiary.runtime.inprocess import InProcessShard
 from vespiary.runtime.journal import Journal
 from vespiary.runtime.shard import Shard
@@ -42,6 +43,7 @@ class Ear:
         self.logs: list[tuple[RunId, ActorId, str]] = []
         self.failures: list[tuple[RunId, ActorId, StepFailure, bool]] = []
         self.exits: list[tuple[RunId, Scope, str]] = []
+        self.buried_letters: list[DeadLetter] = []
         self._changed = anyio.Event()
 
     def message(self, run: RunId, published_in: Scope, envelope: Envelope) -> None:
@@ -54,6 +56,10 @@ class Ear:
 
     def failed(self, run: RunId, actor: ActorId, failure: StepFailure, *, restarted: bool) -> None:
         self.failures.append((run, actor, failure, restarted))
+        self._wake()
+
+    def buried(self, letter: DeadLetter) -> None:
+        self.buried_letters.append(letter)
         self._wake()
 
     def exited(self, run: RunId, scope: Scope, reason: str) -> None:
@@ -116,6 +122,8 @@ class Desk:
 
 class InlineShard:
     """Runs guests on the event loop, without ever letting it go: fast, and hard on whoever should."""
+
+    generation = 0
 
     def __init__(self, guests: ScriptedGuests) -> None:
         self.guests = guests

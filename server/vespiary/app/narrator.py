@@ -15,6 +15,7 @@ from vespiary.model.ids import HOST_ACTOR, ActorId, RunId, Scope, scope_of
 from vespiary.model.messages import Envelope
 from vespiary.model.runs import Outcome
 from vespiary.model.steps import FailureKind, Log, StepFailure
+from vespiary.runtime.deadletters import DeadLetter
 
 Fields = dict[str, Any]
 
@@ -56,6 +57,9 @@ class Narrator:
         if record is not None and not restarted:
             # A traceback ends with what happened.
             record.trouble = f"{actor}: {failure.message.strip().rpartition(chr(10))[2]}"
+
+    def buried(self, letter: DeadLetter) -> None:
+        """Nothing is told of a dead letter: what led to it was."""
 
     def exited(self, run: RunId, scope: Scope, reason: str) -> None:
         """A run whose root agent ends without an answer has failed."""

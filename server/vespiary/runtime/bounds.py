@@ -16,12 +16,14 @@ class Bounds:
 
     depth: int = 8
     """Scopes from the root agent of a run down to its deepest descendant."""
-    scopes_per_run: int = 256
+    scopes_per_run: int = 4096
     """Agents of one run alive at once."""
     actors_per_agent: int = 64
     """Actors of one agent."""
     mailbox_envelopes: int = 1024
     """Messages that one mailbox holds itself; what comes beyond goes to the spill and comes back in order."""
+    mailbox_bytes: int = 4 * MIB
+    """The same in bytes. What is in the spill takes 16 bytes of memory where a journal has it."""
     waiting_bytes_per_run: int = 64 * MIB
     """Messages and answers that wait for the actors of a run, together. More ends the run; nothing is dropped silently."""
     requests_per_actor: int = 1000
@@ -34,10 +36,20 @@ class Bounds:
     """How often an actor is rebuilt within a run; the next fatal failure ends its agent."""
     snapshot_every: int | None = None
     """Ask an actor for its state after so many messages and answers, to rebuild it from. None: never."""
+    crashes_per_input: int = 2
+    """How often a shard may die while it runs an input until that input is blamed for it."""
+    shard_losses: int = 20
+    """How often in a row a shard may die without finishing a batch until what it was given fails."""
+    rebuild_batch: int = 64
+    """Recorded steps that are read and repeated at once when an actor is rebuilt."""
+    rebuilds_at_once: int = 2
+    """Actors that are rebuilt in one shard at the same time."""
     batch: int = 64
     """Steps that go to a shard at once. A batch is never held back to fill it."""
-    batches_in_flight: int = 2
-    """Batches that one shard has at once: one that it works on, one to go on with."""
+    batches_in_flight: int = 4
+    """Batches of one shard that are worked on, wait there, or wait for the journal."""
+    actors_before_next_shard: int = 24
+    """Actors that the shards in use have each before the next one is taken into use: a process costs memory."""
     turn: int = 256
     """Outputs and deliveries that take effect before the event loop may do something else."""
     dead_letters: int = 1000

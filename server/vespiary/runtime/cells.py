@@ -3,6 +3,7 @@
 One cell per actor, as in a comb. Changed on the event loop only.
 """
 
+from array import array
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -12,6 +13,7 @@ import anyio
 
 from vespiary.model.ids import ActorId, RunId, Scope
 from vespiary.model.steps import ActorSpec, Construct, Description, Output, StepBody, StepFailure
+from vespiary.runtime.entries import Cause, First, Specs
 from vespiary.runtime.mailbox import Account, Mailbox
 
 if TYPE_CHECKING:
@@ -40,7 +42,18 @@ class RunCell:
     scopes: dict[Scope, "ScopeCell"] = field(default_factory=dict["Scope", "ScopeCell"])
     requests: int = 0
     """Requests under way."""
+    given: int = 0
+    """Those of them whose answer is there, and waits for the journal."""
     ended: bool = False
+    entries: int = 0
+    """Number of the last entry that was given to the journal."""
+    letters: int = 0
+    """Messages that the host sent: they are named by their number, so that a rebuilt run names them again."""
+    specs: Specs = field(default_factory=Specs)
+    causes: dict[Cause, Scope] = field(default_factory=dict["Cause", "Scope"])
+    """The agents that were made for a request."""
+    recovering: bool = False
+    """Whether the run is being rebuilt from its journal: its state changes, and nothing is begun."""
 
     @property
     def roots(self) -> list["ScopeCell"]:
@@ -62,6 +75,8 @@ class ScopeCell:
     children: dict[Scope, "ScopeCell"] = field(default_factory=dict["Scope", "ScopeCell"])
     barrier: "Barrier | None" = None
     """Not none while the agent is being made."""
+    first: tuple[First, ...] = ()
+    """What it hears once it is ready."""
     ended: bool = False
 
     def family(self) -> list["ScopeCell"]:
@@ -93,10 +108,25 @@ class ActorCell:
     queued: bool = False
     step: int = 0
     """Number of the last step."""
+    generation: int = -1
+    """The incarnation of its shard that holds its instance; there is no instance if that is another one by now."""
     restarts: int = 0
+    crashes: int = 0
+    """How often its shard died while it ran the input that is next."""
+    put_back: StepBody | None = None
+    """An input that was lost with its shard; it comes first."""
     description: Description | None = None
     snapshot: str | None = None
+    """The last snapshot, where no journal keeps it."""
+    state: str | None = None
+    """A state that the next instance is to take over."""
     since_snapshot: int = 0
+    born: int = 0
+    """The entry of the step that made the instance; zero if there is none to go back to."""
+    saved: int = 0
+    """The entry of the step that gave the last snapshot of this instance; zero if there is none."""
+    history: "array[int]" = field(default_factory=lambda: array("Q"))
+    """The entries of the steps since then: what its instance is rebuilt from."""
     gone: anyio.Event | None = None
     """Set when the guest was dropped; there is one once the actor is leaving."""
 
@@ -107,13 +137,23 @@ class ActorCell:
 
     def idle(self) -> bool:
         """Whether there is no input that it could take now."""
-        return not (self.urgent or (self.phase is Phase.LIVE and len(self.mailbox)))
+        if self.put_back is not None or self.urgent:
+            return False
+        return self.phase is not Phase.LIVE or not len(self.mailbox)
 
     def take(self) -> StepBody | None:
         """The next input."""
+        if self.put_back is not None:
+            body, self.put_back = self.put_back, None
+            return body
         if self.urgent:
             return self.urgent.popleft()
         return self.mailbox.take() if self.phase is Phase.LIVE else None
+
+    @property
+    def next_urgent(self) -> StepBody | None:
+        """The input that comes before all messages and answers, if there is one."""
+        return self.put_back if self.put_back is not None else self.urgent[0] if self.urgent else None
 
     def birth(self) -> Construct:
         """The input that makes an instance."""
@@ -125,9 +165,10 @@ class Barrier:
     """Waits until every actor of an agent is ready. What constructors put out is held until then."""
 
     missing: int
-    held: list[tuple[ActorCell, tuple[Output, ...]]] = field(
-        default_factory=list[tuple["ActorCell", tuple["Output", ...]]]
+    held: list[tuple[ActorCell, int, int, tuple[Output, ...]]] = field(
+        default_factory=list[tuple["ActorCell", int, int, tuple["Output", ...]]]
     )
+    """Actor, entry and time of the step, outputs."""
     done: anyio.Event = field(default_factory=anyio.Event)
     failed: str | None = None
     """The name of the actor that could not start."""

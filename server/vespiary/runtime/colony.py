@@ -6,30 +6,38 @@ Knows nothing of editors, models, tools or WebAssembly. One event loop; every me
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
+from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 
 from vespiary.model.agents import AgentSpec
+from vespiary.model.errors import VespiaryError
 from vespiary.model.ids import RunId, Scope
+from vespiary.model.steps import Answer
 from vespiary.runtime.bounds import Bounds, ScopeEnded, SpawnFailed, SpawnRefused
 from vespiary.runtime.capability import Capability
-from vespiary.runtime.cells import ActorCell, RunCell
+from vespiary.runtime.cells import ActorCell, RunCell, ScopeCell
 from vespiary.runtime.clock import Clock
 from vespiary.runtime.deadletters import DeadLetter, DeadLetters
 from vespiary.runtime.effects import Effects
+from vespiary.runtime.entries import Cause, First, Spawn, answer_entry
 from vespiary.runtime.exchange import Exchange
-from vespiary.runtime.journal import Journal, MemoryJournal
+from vespiary.runtime.journal import Entry, Journal, MemoryJournal
 from vespiary.runtime.lifecycle import Lifecycle
 from vespiary.runtime.mailbox import MemorySpill, Spill
 from vespiary.runtime.observer import Observer
 from vespiary.runtime.population import Population
 from vespiary.runtime.readiness import Readiness
+from vespiary.runtime.rebuilding import Rebuilder
+from vespiary.runtime.recovery import OnNote, Recovery, begin
 from vespiary.runtime.requests import Requests
 from vespiary.runtime.router import Router
 from vespiary.runtime.scheduler import Scheduler, Settled
+from vespiary.runtime.sequencer import Sequencer
 from vespiary.runtime.settlement import Settlement
 from vespiary.runtime.shard import Shard
+from vespiary.runtime.spill import JournalSpill
 from vespiary.runtime.statistics import Statistics
 from vespiary.runtime.supervision import Supervisor
 
@@ -57,29 +65,55 @@ class Colony:
         if not shards:
             raise ValueError("a colony needs a shard")
         bounds = bounds or Bounds()
+        journal = journal or MemoryJournal()
         self._shards = tuple(shards)
         self._tasks: TaskGroup | None = None
         self._closing = False
         self._router: Router[ActorCell] = Router()
         self._dead = DeadLetters(bounds.dead_letters, bounds.dead_letter_bytes)
-        self._scheduler = Scheduler(shards, clock, source, bounds, self._settle)
-        self._population = Population(bounds, source, spill or MemorySpill(), self._scheduler.place)
-        self._exchange = Exchange(self._router, self._scheduler, observer, self._dead, clock, source, self._overfull)
-        self._requests = Requests(capabilities, bounds, self._exchange.answer)
+        self._sequencer = Sequencer(journal, self._failed)
+        self._rebuilder = Rebuilder(journal, self._task_group, self._get_scheduler, bounds, self._lost)
+        self._scheduler = Scheduler(
+            shards, clock, source, bounds, self._settle, self._rebuilder.start, self._unreadable
+        )
+        if spill is None:
+            spill = JournalSpill(journal) if journal.keeps else MemorySpill()
+        self._population = Population(bounds, source, spill, self._scheduler.place)
+        self._exchange = Exchange(self._router, self._scheduler, observer, self._dead, clock, self._overfull)
+        self._requests = Requests(capabilities, bounds, self._answered)
         self._lifecycle = Lifecycle(
             self._population, self._router, self._requests, self._scheduler, self._exchange, observer, bounds
         )
-        self._supervisor = Supervisor(self._lifecycle, self._exchange, self._requests, observer, bounds)
+        self._supervisor = Supervisor(
+            self._lifecycle, self._exchange, self._requests, observer, bounds, keeps=journal.keeps
+        )
         effects = Effects(self._exchange, self._requests, self._lifecycle, observer, self._task_group, bounds)
         readiness = Readiness(effects, self._exchange, self._router, self._scheduler)
         self._settlement = Settlement(
-            journal or MemoryJournal(), self._lifecycle, self._supervisor, effects, readiness, self._scheduler, bounds
+            self._sequencer,
+            self._lifecycle,
+            self._supervisor,
+            effects,
+            readiness,
+            self._scheduler,
+            bounds,
+            keeps=journal.keeps,
+        )
+        self._recovery = Recovery(
+            self._population,
+            self._exchange,
+            self._requests,
+            self._lifecycle,
+            self._supervisor,
+            self._settlement,
+            self._scheduler,
         )
 
     async def __aenter__(self) -> "Colony":
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._scheduler.start(self._tasks)
+        self._tasks.start_soon(self._sequencer.work, name="sequencer")
         return self
 
     async def __aexit__(
@@ -102,38 +136,100 @@ class Colony:
                     for shard in self._shards:
                         closing.start_soon(shard.close)
 
-    async def spawn(self, agent: AgentSpec, *, run: RunId, parent: Scope | None = None) -> Scope:
+    async def spawn(
+        self,
+        agent: AgentSpec,
+        *,
+        run: RunId,
+        parent: Scope | None = None,
+        cause: Cause | None = None,
+        first: Sequence[First] = (),
+        states: Mapping[str, str] | None = None,
+    ) -> Scope:
         """Make an agent, as a child of `parent` or as the root of a run, and wait until all its actors are ready.
 
-        It is there as a whole or not at all: what its constructors put out takes effect once all of them succeeded.
+        It is there as a whole or not at all: what its constructors put out takes effect once all of them succeeded. `first` is what
+        it hears then; `states` are snapshots that its actors, by name, begin with. An agent with a `cause` is made only once: asked
+        again after a crash, gives the one that was made for it.
         Raises `SpawnRefused` when the bounds forbid it, `SpawnFailed` when an actor cannot be made or the run ends meanwhile.
         """
         if self._closing or self._tasks is None:
             raise SpawnRefused("The colony is not running.")
-        home = self._population.admit(agent, run, parent)
-        barrier = home.barrier
-        assert barrier is not None
-        for cell in home.actors:
-            cell.urgent.append(cell.birth())
-            self._scheduler.wake(cell)
+        known = self._population.runs.get(run)
+        if cause is not None and known is not None and (made := known.causes.get(cause)) is not None:
+            return await self.ready(made, agent.name)
+        home = self._population.admit(agent, run, parent, tuple(first))
+        wish = Spawn(home.scope, agent.name, parent, agent.actors, cause, tuple(first), states)
+        if cause is not None:
+            home.run.causes[cause] = home.scope
+
+        async def apply(_: Sequence[int]) -> None:
+            if not home.ended:
+                begin(home.actors, wish)
+                for cell in home.actors:
+                    self._scheduler.wake(cell)
+
+        self._sequencer.submit([(home.run, wish.entry(home.run.specs))], apply)
         try:
-            await barrier.done.wait()
-        except BaseException:
-            self._lifecycle.end(home, "nobody waits for it any more")
+            return await self.ready(home.scope, agent.name)
+        except anyio.get_cancelled_exc_class():
+            self._end_later(home, "nobody waits for it any more")
             raise
-        if barrier.reason is not None:
-            raise SpawnFailed(agent.name, barrier.failed, barrier.reason)
-        return home.scope
+
+    async def ready(self, scope: Scope, name: str) -> Scope:
+        """Wait until all actors of an agent are ready. Raises `SpawnFailed` if it does not come to that."""
+        home = self._population.scopes.get(scope)
+        barrier = home.barrier if home is not None else None
+        if barrier is not None:
+            await barrier.done.wait()
+            if barrier.reason is not None:
+                raise SpawnFailed(name, barrier.failed, barrier.reason)
+        return scope
 
     def send(self, scope: Scope, message_type: str, payload: str) -> None:
         """Publish a message of the host in a scope. `payload` is JSON text. Raises `ScopeEnded`."""
-        self._exchange.host(self._population.scope(scope), message_type, payload)
+        home = self._population.scope(scope)
+
+        async def apply(_: Sequence[int]) -> None:
+            if not home.ended:
+                self._exchange.host(home, message_type, payload)
+
+        self._sequencer.submit([(home.run, ("post", scope, message_type, payload))], apply)
+
+    def note(self, run: RunId, kind: str, data: Any) -> None:
+        """Keep a fact with a run: plain data that `recover` gives back. Not of a run that has ended."""
+        home = self._population.runs.get(run)
+        if home is not None:
+            self._sequencer.submit([(home, ("note", kind, data))], _nothing)
 
     async def stop(self, scope: Scope, reason: str) -> None:
         """End a scope and its children. All effects end at once; then waits, within the bounds, until their guests are gone."""
         cell = self._population.scopes.get(scope)
-        if cell is not None:
-            await self._lifecycle.farewell(cell.run, self._lifecycle.end(cell, reason))
+        if cell is None:
+            return
+        leaving: list[ActorCell] = []
+
+        async def apply(_: Sequence[int]) -> None:
+            leaving.extend(self._lifecycle.end(cell, reason))
+
+        await self._sequencer.through(cell.run, ("end", scope, reason), apply)
+        await self._lifecycle.farewell(cell.run, leaving)
+
+    async def recover(self, run: RunId, entries: Iterable[tuple[int, Entry]], on_note: OnNote) -> Sequence[Scope]:
+        """Make a run again from the entries of its journal, and leave it at rest; gives the scopes of its root agents.
+
+        Nothing if all of it has ended. Raises `JournalDiverged` and whatever `entries` raises.
+        """
+        if run in self._population.runs:
+            raise ValueError(f"the run {run} lives here already")
+        found = await self._recovery.fold(run, entries, on_note)
+        return [root.scope for root in found.roots] if found is not None else []
+
+    def resume(self, run: RunId) -> None:
+        """Set a recovered run going: actors go on with what waits for them, requests that may be are begun again."""
+        home = self._population.runs.get(run)
+        if home is not None:
+            self._recovery.resume(self._task_group(), home)
 
     async def cancel(self, run: RunId) -> None:
         """End everything of a run. Returns within a second, even if guests loop."""
@@ -213,6 +309,38 @@ class Colony:
             raise RuntimeError("the colony is not running")
         return self._tasks
 
+    def _get_scheduler(self) -> Scheduler:
+        return self._scheduler
+
+    def _answered(self, cell: ActorCell, answer: Answer) -> None:
+        async def apply(_: Sequence[int]) -> None:
+            if self._requests.close(cell, answer.request):
+                self._exchange.answer(cell, answer)
+
+        self._sequencer.submit([(cell.home.run, answer_entry(cell.id, answer))], apply)
+
+    def _end_later(self, home: ScopeCell, reason: str) -> None:
+        async def apply(_: Sequence[int]) -> None:
+            self._lifecycle.end(home, reason)
+
+        self._sequencer.submit([(home.run, ("end", home.scope, reason))], apply)
+
+    async def _lost(self, cell: ActorCell, reason: str, state: str | None) -> None:
+        async def apply(_: Sequence[int]) -> None:
+            self._supervisor.lost(cell, reason, state)
+            self._scheduler.release(cell)
+
+        await self._sequencer.through(cell.home.run, ("lost", cell.id, reason, state), apply)
+
+    def _failed(self, run: RunCell, error: BaseException, journal: bool) -> None:
+        if journal:
+            self._lifecycle.end_run(run, f"its journal could not be written: {error}")
+        else:
+            self._lifecycle.end_run(run, "something in Vespiary itself failed; its log says what")
+
+    def _unreadable(self, run: RunCell, error: VespiaryError) -> None:
+        self._lifecycle.end_run(run, f"its journal could not be read: {error}")
+
     def _overfull(self, run: RunCell) -> None:
         fullest = max(
             (actor for scope in run.scopes.values() for actor in scope.actors), key=lambda actor: len(actor.mailbox)
@@ -222,3 +350,7 @@ class Colony:
             f"{len(fullest.mailbox)} of them for {fullest.id}, which is too slow for what it is sent"
         )
         self._lifecycle.end_run(run, reason)
+
+
+async def _nothing(_: Sequence[int]) -> None:
+    pass

@@ -41,24 +41,27 @@ class Effects:
 
     async def logs(self, cell: ActorCell, outputs: Sequence[Output]) -> None:
         """Apply only the log lines."""
-        await self.apply(cell, [output for output in outputs if isinstance(output, Log)])
+        await self.apply(cell, 0, 0, [output for output in outputs if isinstance(output, Log)])
 
-    async def apply(self, cell: ActorCell, outputs: Sequence[Output]) -> None:
-        """Apply outputs in order, until the end of the actor's scope overtakes them."""
+    async def apply(
+        self, cell: ActorCell, number: int, now: int, outputs: Sequence[Output], *, logs: bool = True
+    ) -> None:
+        """Apply the outputs of the step that is the entry `number`, taken at the time `now`, in order, until the end of the
+        actor's scope overtakes them. Without `logs`, its log lines were told already."""
         farewell: str | None = None
-        for output in outputs:
+        for index, output in enumerate(outputs):
             if cell.leaving:
                 return
             spent = 1
             if isinstance(output, Send):
-                spent += self._exchange.send(cell, output)
+                spent += self._exchange.send(cell, output, (number, index) if number else None)
                 if output.type == AGENT_EXIT and output.to in (None, cell.home.scope):
                     farewell = farewell or _reason(output.payload)
             elif isinstance(output, Request):
-                self._requests.start(self._tasks(), cell, output)
+                self._requests.start(self._tasks(), cell, output, now)
             elif isinstance(output, CancelRequest):
                 self._requests.cancel(cell, output.id)
-            else:
+            elif logs:
                 self._observer.log(cell.home.run.id, cell.id, output)
             await self._breathe(spent)
         if farewell is not None:

@@ -3,7 +3,6 @@
 Knows the router, the mailboxes and who may send what. Does not decide when a message takes effect.
 """
 
-import random
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ from vespiary.model.wire import to_json
 from vespiary.runtime.cells import ActorCell, RunCell, ScopeCell
 from vespiary.runtime.clock import Clock
 from vespiary.runtime.deadletters import DeadLetter, DeadLetters
+from vespiary.runtime.mailbox import Place
 from vespiary.runtime.observer import Observer
 from vespiary.runtime.router import Router
 from vespiary.runtime.scheduler import Scheduler
@@ -30,7 +30,6 @@ class Exchange:
         observer: Observer,
         dead: DeadLetters,
         clock: Clock,
-        source: random.Random,
         overfull: Callable[[RunCell], None],
     ) -> None:
         self._router = router
@@ -38,37 +37,40 @@ class Exchange:
         self._observer = observer
         self._dead = dead
         self._clock = clock
-        self._source = source
         self._overfull = overfull
         self.messages = 0
         self.deliveries = 0
 
-    def publish(self, place: ScopeCell, envelope: Envelope) -> int:
-        """Let everybody hear it who wants what is published in `place`. Gives the number of mailboxes."""
+    def publish(self, place: ScopeCell, envelope: Envelope, stands: Place | None = None) -> int:
+        """Let everybody hear it who wants what is published in `place`. Gives the number of mailboxes.
+
+        `stands` is where the journal has the message, if it does.
+        """
         run = place.run
         hearers = self._router.hearers(run.id, place.path, envelope.type)
         for cell in hearers:
-            cell.mailbox.put(envelope)
+            cell.mailbox.put(envelope, stands)
             self._scheduler.wake(cell)
         self.messages += 1
         self.deliveries += len(hearers)
         self._observer.message(run.id, place.scope, envelope)
-        if run.account.over:
+        if run.account.over and not run.recovering:
             self._overfull(run)
         return len(hearers)
 
-    def letter(self, message_type: str, payload: str | dict[str, Any]) -> Envelope:
+    def letter(self, run: RunCell, message_type: str, payload: str | dict[str, Any]) -> Envelope:
         """A message of the host."""
         if isinstance(payload, dict):
             payload = to_json(payload)
-        fresh = f"{self._source.getrandbits(48):012x}"
+        run.letters += 1
+        fresh = f"{run.letters:012x}"
         return Envelope(correlate(None, fresh), message_type, HOST_ACTOR, SYSTEM_SCOPE, payload)
 
     def host(self, place: ScopeCell, message_type: str, payload: str | dict[str, Any]) -> None:
         """Publish a message of the host."""
-        self.publish(place, self.letter(message_type, payload))
+        self.publish(place, self.letter(place.run, message_type, payload))
 
-    def send(self, cell: ActorCell, message: Send) -> int:
+    def send(self, cell: ActorCell, message: Send, stands: Place | None = None) -> int:
         """Publish an actor's message where it wants it. What cannot be published becomes a dead letter and a line in its log."""
         home = cell.home
         envelope = Envelope(message.id, message.type, cell.id, home.scope, message.payload)
@@ -80,19 +82,22 @@ class Exchange:
         if place is None:
             reason = f"{message.type} was not delivered: no agent of this run lives in scope {message.to}."
             return self._undelivered(cell, envelope, reason)
-        return self.publish(place, envelope)
+        return self.publish(place, envelope, stands)
 
     def answer(self, cell: ActorCell, answer: Answer) -> None:
         """Hand over the answer to a request."""
         cell.mailbox.put_answer(answer)
         self._scheduler.wake(cell)
-        if cell.home.run.account.over:
-            self._overfull(cell.home.run)
+        run = cell.home.run
+        if run.account.over and not run.recovering:
+            self._overfull(run)
 
     def bury(self, cell: ActorCell, content: Envelope | Answer, reason: str, receiver: bool) -> None:
         """Keep a dead letter that the actor sent, or that it failed on as its receiver."""
         who = cell.id if receiver else None
-        self._dead.add(DeadLetter(cell.home.run.id, who, content, reason, self._clock.now()))
+        letter = DeadLetter(cell.home.run.id, who, content, reason, self._clock.now())
+        self._dead.add(letter)
+        self._observer.buried(letter)
 
     def _find(self, home: ScopeCell, scope: Scope) -> ScopeCell | None:
         place = home.run.scopes.get(scope)

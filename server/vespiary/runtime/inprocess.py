@@ -29,6 +29,8 @@ _Job = tuple[Sequence[StepInput], "asyncio.Future[_Results]"]
 class InProcessShard:
     """Makes its thread, and the guests on it, when the first batch comes. `close_seconds` bounds the wait for the thread."""
 
+    generation = 0
+
     def __init__(self, make_guests: Callable[[], Guests], *, close_seconds: float = 2.0) -> None:
         self._make_guests = make_guests
         self._close_seconds = close_seconds

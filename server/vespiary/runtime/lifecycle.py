@@ -86,7 +86,8 @@ class Lifecycle:
         cell.mailbox.clear()
         cell.urgent.clear()
         cell.phase = Phase.LEAVING
-        if cell.step == 0:  # it was never given to its shard
+        cell.put_back = None
+        if cell.generation != cell.lane.shard.generation and not cell.busy:  # no shard has anything of it
             self.gone(cell)
             return False
         cell.gone = anyio.Event()

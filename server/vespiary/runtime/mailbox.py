@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from sys import getsizeof
 from typing import Protocol
 
-from vespiary.model.ids import ActorId
+from vespiary.model.ids import ActorId, RunId
 from vespiary.model.messages import Envelope
 from vespiary.model.steps import Answer, Deliver
 
@@ -37,15 +37,19 @@ class Account:
         return self.held > self.limit
 
 
-class Spill(Protocol):
-    """Where messages go that a mailbox has no room for: the seam at which the journal will keep them. Called on the loop."""
+Place = tuple[int, int]
+"""Where a message stands in the journal of its run: the entry of the step that sent it, and its index among the outputs."""
 
-    def store(self, actor: ActorId, envelope: Envelope) -> None:
-        """Keep a message behind those kept for this actor before."""
+
+class Spill(Protocol):
+    """Where messages go that a mailbox has no room for. Called on the event loop."""
+
+    def store(self, run: RunId, actor: ActorId, envelope: Envelope, place: Place | None) -> int:
+        """Keep a message behind those kept for this actor before. Gives how many bytes of memory that takes."""
         ...
 
-    def take(self, actor: ActorId, limit: int) -> Sequence[Envelope]:
-        """Give back the oldest, at most `limit`, and keep them no longer."""
+    def take(self, actor: ActorId, limit: int) -> tuple[Sequence[Envelope], int]:
+        """Give back the oldest, at most `limit`, and keep them no longer; and how many bytes they took."""
         ...
 
     def drop(self, actor: ActorId) -> None:
@@ -59,19 +63,20 @@ class MemorySpill:
     def __init__(self) -> None:
         self._kept: dict[ActorId, deque[Envelope]] = {}
 
-    def store(self, actor: ActorId, envelope: Envelope) -> None:
+    def store(self, run: RunId, actor: ActorId, envelope: Envelope, place: Place | None) -> int:
         """Keep a message."""
         self._kept.setdefault(actor, deque()).append(envelope)
+        return weigh(envelope)
 
-    def take(self, actor: ActorId, limit: int) -> Sequence[Envelope]:
+    def take(self, actor: ActorId, limit: int) -> tuple[Sequence[Envelope], int]:
         """The oldest messages."""
         kept = self._kept.get(actor)
         if kept is None:
-            return ()
+            return (), 0
         taken = [kept.popleft() for _ in range(min(limit, len(kept)))]
         if not kept:
             del self._kept[actor]
-        return taken
+        return taken, sum(map(weigh, taken))
 
     def drop(self, actor: ActorId) -> None:
         """Forget an actor's messages."""
@@ -81,13 +86,29 @@ class MemorySpill:
 class Mailbox:
     """What waits for one actor."""
 
-    __slots__ = ("_account", "_answer_next", "_answers", "_bound", "_held", "_letters", "_owner", "_spill", "spilled")
+    __slots__ = (
+        "_account",
+        "_answer_next",
+        "_answers",
+        "_bound",
+        "_bytes",
+        "_held",
+        "_letter_bytes",
+        "_letters",
+        "_owner",
+        "_run",
+        "_spill",
+        "spilled",
+    )
 
-    def __init__(self, owner: ActorId, account: Account, spill: Spill, bound: int) -> None:
+    def __init__(self, run: RunId, owner: ActorId, account: Account, spill: Spill, bound: int, size: int) -> None:
+        self._run = run
         self._owner = owner
         self._account = account
         self._spill = spill
         self._bound = bound
+        self._bytes = size
+        self._letter_bytes = 0
         self._letters: deque[Envelope] = deque()
         self._answers: deque[Answer] = deque()
         self._answer_next = True
@@ -103,32 +124,47 @@ class Mailbox:
         """Answers that wait."""
         return len(self._answers)
 
-    def put(self, envelope: Envelope) -> None:
+    def put(self, envelope: Envelope, place: Place | None = None) -> None:
         """Add a message behind all others. It is never dropped; the caller looks at the account afterwards."""
-        self._charge(weigh(envelope))
-        if self.spilled or len(self._letters) >= self._bound:
-            self._spill.store(self._owner, envelope)
+        if self.spilled or len(self._letters) >= self._bound or self._letter_bytes >= self._bytes:
+            self._charge(self._spill.store(self._run, self._owner, envelope, place))
             self.spilled += 1
         else:
-            self._letters.append(envelope)
+            self._append(envelope)
 
-    def put_answer(self, answer: Answer) -> None:
-        """Add an answer. A full mailbox does not hold it up."""
+    def put_answer(self, answer: Answer, *, first: bool = False) -> None:
+        """Add an answer, before all others if `first`. A full mailbox does not hold it up."""
         self._charge(weigh(answer))
-        self._answers.append(answer)
+        if first:
+            self._answers.appendleft(answer)
+        else:
+            self._answers.append(answer)
 
     def take(self) -> Deliver | Answer | None:
         """The next input, if there is one: the oldest answer and the oldest message in turn."""
         if self._answers and (self._answer_next or not self._letters):
-            self._answer_next = False
-            answer = self._answers.popleft()
-            self._charge(-weigh(answer))
-            return answer
+            return self.take_answer()
+        return self.take_letter()
+
+    def take_answer(self, request: int | None = None) -> Answer | None:
+        """The oldest answer, or the one to this request."""
+        for answer in self._answers:
+            if request is None or answer.request == request:
+                self._answer_next = False
+                self._answers.remove(answer)
+                self._charge(-weigh(answer))
+                return answer
+        return None
+
+    def take_letter(self) -> Deliver | None:
+        """The oldest message."""
         if not self._letters:
             return None
         self._answer_next = True
         envelope = self._letters.popleft()
-        self._charge(-weigh(envelope))
+        weight = weigh(envelope)
+        self._letter_bytes -= weight
+        self._charge(-weight)
         if self.spilled and not self._letters:
             self._refill()
         return Deliver(envelope)
@@ -153,6 +189,7 @@ class Mailbox:
         self._charge(-self._held)
         self._answers.clear()
         self._letters.clear()
+        self._letter_bytes = 0
         self._spill.drop(self._owner)
         self.spilled = 0
 
@@ -160,7 +197,15 @@ class Mailbox:
         self._held += size
         self._account.held += size
 
+    def _append(self, envelope: Envelope) -> None:
+        weight = weigh(envelope)
+        self._letter_bytes += weight
+        self._charge(weight)
+        self._letters.append(envelope)
+
     def _refill(self) -> None:
-        back = self._spill.take(self._owner, self._bound)
-        self._letters.extend(back)
+        back, released = self._spill.take(self._owner, self._bound)
+        self._charge(-released)
+        for envelope in back:
+            self._append(envelope)
         self.spilled -= len(back)

@@ -5,6 +5,7 @@ from typing import Protocol
 from vespiary.model.ids import ActorId, RunId, Scope
 from vespiary.model.messages import Envelope
 from vespiary.model.steps import Log, StepFailure
+from vespiary.runtime.deadletters import DeadLetter
 
 
 class Observer(Protocol):
@@ -23,6 +24,10 @@ class Observer(Protocol):
 
         After a failure that is not fatal the instance lives on, and `restarted` is false.
         """
+        ...
+
+    def buried(self, letter: DeadLetter) -> None:
+        """A message or an answer could not be delivered, or was fatal to its receiver."""
         ...
 
     def exited(self, run: RunId, scope: Scope, reason: str) -> None:

@@ -7,6 +7,7 @@ from vespiary.model.agents import AgentSpec
 from vespiary.model.ids import SYSTEM_SCOPE, ActorId, RunId, Scope, actor_id, is_name, new_scope
 from vespiary.runtime.bounds import Bounds, ScopeEnded, SpawnFailed, SpawnRefused
 from vespiary.runtime.cells import ActorCell, Barrier, RunCell, ScopeCell
+from vespiary.runtime.entries import First
 from vespiary.runtime.mailbox import Account, Mailbox, Spill
 from vespiary.runtime.scheduler import Lane
 
@@ -32,16 +33,26 @@ class Population:
             raise ScopeEnded(f"There is no agent in scope {scope}, or it has ended.")
         return cell
 
-    def admit(self, agent: AgentSpec, run: RunId, parent: Scope | None) -> ScopeCell:
+    def admit(self, agent: AgentSpec, run: RunId, parent: Scope | None, first: tuple[First, ...] = ()) -> ScopeCell:
         """Make the records of a new agent. Raises `SpawnRefused`, or `SpawnFailed` for an agent that makes no sense."""
         above = self.scopes.get(parent) if parent is not None else None
         self._check(agent, run, parent, above)
+        return self.add(self._fresh(), agent, run, above, first)
+
+    def home(self, run: RunId) -> RunCell:
+        """The record of a run, made if there is none."""
         home = self.runs.get(run)
         if home is None:
             home = self.runs[run] = RunCell(run, Account(self._bounds.waiting_bytes_per_run))
-        scope = self._fresh()
+        return home
+
+    def add(
+        self, scope: Scope, agent: AgentSpec, run: RunId, above: ScopeCell | None, first: tuple[First, ...] = ()
+    ) -> ScopeCell:
+        """Make the records of an agent in a scope that is not taken, unchecked."""
+        home = self.home(run)
         path = (scope, *(above.path if above else ()))
-        cell = ScopeCell(scope, agent.name, home, above, path, barrier=Barrier(len(agent.actors)))
+        cell = ScopeCell(scope, agent.name, home, above, path, barrier=Barrier(len(agent.actors)), first=first)
         self.scopes[scope] = home.scopes[scope] = cell
         if above is not None:
             above.children[scope] = cell
@@ -49,7 +60,8 @@ class Population:
         lane = self._lane()
         for spec in agent.actors:
             key = actor_id(scope, spec.name)
-            box = Mailbox(key, home.account, self._spill, self._bounds.mailbox_envelopes)
+            bounds = self._bounds
+            box = Mailbox(run, key, home.account, self._spill, bounds.mailbox_envelopes, bounds.mailbox_bytes)
             actor = ActorCell(key, spec, cell, lane, box)
             lane.actors += 1
             cell.actors.append(actor)

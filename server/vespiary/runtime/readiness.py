@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from vespiary.model.messages import matches
-from vespiary.model.steps import Construct, Deliver, Description, Log, Restore, StepResult
+from vespiary.model.steps import Construct, Deliver, Description, Restore, StepInput, StepResult
 from vespiary.model.vocabulary import ACTOR_READY, AGENT_READY, AGENT_SPAWNED
 from vespiary.runtime.cells import ActorCell, Phase, ScopeCell
 from vespiary.runtime.effects import Effects
@@ -25,31 +25,38 @@ class Readiness:
         self._router = router
         self._scheduler = scheduler
 
-    async def made(self, cell: ActorCell, body: Construct | Restore, result: StepResult) -> None:
-        """An instance was made, or took over the state of an earlier one."""
+    async def made(self, cell: ActorCell, number: int, step: StepInput, result: StepResult) -> None:
+        """An instance was made, or took over a state, by the step that is the entry `number`."""
+        body = step.body
         if result.description is not None or isinstance(body, Construct):
             cell.description = result.description or Description()
+        waiting = isinstance(body, Construct) and cell.state is not None
+        if waiting and cell.state is not None:
+            cell.urgent.append(Restore(cell.state))
+            cell.state = None
         barrier = cell.home.barrier
         if barrier is None:
-            await self._again(cell, body, result)
+            await self._again(cell, number, step, result, waiting)
             return
         await self._effects.logs(cell, result.outputs)
-        barrier.held.append((cell, tuple(output for output in result.outputs if not isinstance(output, Log))))
+        barrier.held.append((cell, number, step.now, result.outputs))
+        if waiting:
+            return
         barrier.missing -= 1
         if not barrier.missing and not cell.leaving:
             await self._open(cell.home)
 
-    async def _again(self, cell: ActorCell, body: Construct | Restore, result: StepResult) -> None:
-        if isinstance(body, Construct) and cell.snapshot is not None:
-            cell.urgent.append(Restore(cell.snapshot))
-        else:
+    async def _again(self, cell: ActorCell, number: int, step: StepInput, result: StepResult, waiting: bool) -> None:
+        if not waiting:
             self._listen(cell)
             self._exchange.host(cell.home, ACTOR_READY, {"actor": cell.id})
             wishes = cell.description.subscriptions if cell.description is not None else ()
             if not cell.leaving and any(matches(wish.pattern, AGENT_READY) for wish in wishes):
                 # The new instance was not there when all were told, and needs to know before anything else what it works with.
-                cell.urgent.append(Deliver(self._exchange.letter(AGENT_READY, _about(cell.home, tools=True))))
-        await self._effects.apply(cell, result.outputs)
+                cell.urgent.append(
+                    Deliver(self._exchange.letter(cell.home.run, AGENT_READY, _about(cell.home, tools=True)))
+                )
+        await self._effects.apply(cell, number, step.now, result.outputs)
 
     async def _open(self, home: ScopeCell) -> None:
         """Every actor of an agent is made: what their constructors put out takes effect, then everybody is told."""
@@ -57,9 +64,12 @@ class Readiness:
         assert barrier is not None
         for cell in home.actors:
             self._listen(cell)
-        for cell, outputs in barrier.held:
-            await self._effects.apply(cell, outputs)
+        for cell, number, now, outputs in barrier.held:
+            await self._effects.apply(cell, number, now, outputs, logs=False)
         self._announce(home)
+        for message_type, payload in home.first:
+            if not home.ended:
+                self._exchange.host(home, message_type, payload)
         if home.ended:
             barrier.abandon("it ended as soon as it had started.")
         barrier.done.set()

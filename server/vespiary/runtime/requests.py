@@ -1,11 +1,12 @@
 """Requests under way: a task for each, that ends in an answer or is cancelled.
 
-Knows how failures become answers. Does not know what a capability does, or how an answer travels.
+Knows how failures become answers. An answer is given away to be made durable, and closes its request when it comes back (`close`).
+Does not know what a capability does, or how an answer travels.
 """
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import anyio
@@ -21,11 +22,21 @@ from vespiary.runtime.cells import ActorCell, RunCell
 logger = logging.getLogger(__name__)
 
 
+INTERRUPTED = Problem(
+    "interrupted",
+    "Vespiary stopped while this was being done. It may have been done, in part or as a whole; it was not begun again.",
+    "Look what came of it before you do it again.",
+)
+
+
 @dataclass(slots=True, eq=False)
 class _Open:
     cell: ActorCell
     caller: Caller
-    scope: anyio.CancelScope
+    request: Request
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    answered: bool = False
+    """Whether its answer was given away."""
 
 
 class Requests:
@@ -45,23 +56,59 @@ class Requests:
     def __len__(self) -> int:
         return sum(map(len, self._open.values()))
 
-    def start(self, tasks: TaskGroup, cell: ActorCell, request: Request) -> None:
-        """Start a request, or answer it with the reason why not."""
+    def start(self, tasks: TaskGroup, cell: ActorCell, request: Request, now: int) -> None:
+        """Start a request that was made in a step at the time `now`, or answer it with the reason why not.
+
+        Of a run that is being rebuilt it is only noted, until `resume`.
+        """
         mine = self._open.setdefault(cell, {})
         if request.id in mine:
             # The guest broke its promise of unique ids. A second answer under the id would confuse it further.
             logger.error("%s used the request id %d twice; the second request is ignored.", cell.id, request.id)
             return
-        capability = self._capabilities.get(request.capability)
-        refusal = self._refusal(cell, request, len(mine), capability)
-        if capability is None or refusal is not None:
-            self._drop_if_empty(cell, mine)
-            self._deliver(cell, _failure(request.id, refusal))
+        run = cell.home.run
+        caller = Caller(run.id, cell.home.scope, cell.home.name, cell.id, request.id, now)
+        refusal = None if run.recovering else self._refusal(cell, request, len(mine))
+        opened = mine[request.id] = _Open(cell, caller, request)
+        run.requests += 1
+        if run.recovering:
             return
-        caller = Caller(cell.home.run.id, cell.home.scope, cell.home.name, cell.id, request.id)
-        opened = mine[request.id] = _Open(cell, caller, anyio.CancelScope())
-        cell.home.run.requests += 1
-        tasks.start_soon(self._work, opened, capability, request, name=f"{cell.id} {request.capability} {request.id}")
+        if refusal is not None:
+            self._give(opened, _failure(request.id, refusal))
+        else:
+            self._begin(tasks, opened)
+
+    def resume(self, tasks: TaskGroup, run: RunCell) -> None:
+        """Take up what was under way in a run that was rebuilt: begin again what may be, answer the rest with `interrupted`."""
+        for opened in [each for mine in self._open.values() for each in mine.values() if each.cell.home.run is run]:
+            capability = self._capabilities.get(opened.request.capability)
+            if capability is None or not capability.repeatable(opened.request.payload):
+                known = INTERRUPTED if capability is not None else self._unknown(opened.request)
+                self._give(opened, _failure(opened.request.id, known))
+            else:
+                opened.caller = replace(opened.caller, again=True)
+                self._begin(tasks, opened)
+
+    def close(self, cell: ActorCell, request: int) -> bool:
+        """The answer to a request is durable: it is under way no longer. False if nobody wants the answer any more."""
+        mine = self._open.get(cell)
+        opened = mine.pop(request, None) if mine is not None else None
+        if mine is None or opened is None:
+            return False
+        self._drop_if_empty(cell, mine)
+        self._count_out(opened)
+        return True
+
+    def _begin(self, tasks: TaskGroup, opened: _Open) -> None:
+        request = opened.request
+        capability = self._capabilities[request.capability]
+        name = f"{opened.cell.id} {request.capability} {request.id}"
+        tasks.start_soon(self._work, opened, capability, request, name=name)
+
+    def _give(self, opened: _Open, answer: Answer) -> None:
+        opened.answered = True
+        opened.cell.home.run.given += 1
+        self._deliver(opened.cell, answer)
 
     def cancel(self, cell: ActorCell, request: int) -> None:
         """End a request, if it is under way; no answer will come, not even one that waits already."""
@@ -85,9 +132,18 @@ class Requests:
 
     def _stop(self, opened: _Open) -> None:
         run = opened.cell.home.run
-        run.requests -= 1
+        self._count_out(opened)
+        if opened.answered or run.recovering:  # no task of it is left, or none was begun
+            return
         self._ending.setdefault(run, set()).add(opened)
         opened.scope.cancel()
+
+    @staticmethod
+    def _count_out(opened: _Open) -> None:
+        run = opened.cell.home.run
+        run.requests -= 1
+        if opened.answered:
+            run.given -= 1
 
     def _ended(self, opened: _Open) -> None:
         run = opened.cell.home.run
@@ -103,13 +159,16 @@ class Requests:
         if not mine:
             self._open.pop(cell, None)
 
-    def _refusal(self, cell: ActorCell, request: Request, mine: int, capability: Capability | None) -> Problem | None:
-        if capability is None:
-            known = ", ".join(sorted(self._capabilities)) or "nothing"
-            return Problem("request.unknown", f'There is no "{request.capability}" here.', f"The host offers {known}.")
+    def _unknown(self, request: Request) -> Problem:
+        known = ", ".join(sorted(self._capabilities)) or "nothing"
+        return Problem("request.unknown", f'There is no "{request.capability}" here.', f"The host offers {known}.")
+
+    def _refusal(self, cell: ActorCell, request: Request, mine: int) -> Problem | None:
+        if request.capability not in self._capabilities:
+            return self._unknown(request)
         if mine + cell.mailbox.answers >= self._bounds.requests_per_actor:
             limit = f"This actor has {self._bounds.requests_per_actor} requests under way, as many as it may."
-        elif cell.home.run.requests >= self._bounds.requests_per_run:
+        elif cell.home.run.requests - cell.home.run.given >= self._bounds.requests_per_run:
             limit = f"This run has {self._bounds.requests_per_run} requests under way, as many as it may."
         else:
             return None
@@ -129,10 +188,7 @@ class Requests:
             mine = self._open.get(opened.cell)
             if mine is None or mine.get(request.id) is not opened:
                 return  # cancelled, whatever the capability made of it
-            del mine[request.id]
-            self._drop_if_empty(opened.cell, mine)
-            opened.cell.home.run.requests -= 1
-            self._deliver(opened.cell, answer)
+            self._give(opened, answer)
 
     async def _answer(self, capability: Capability, caller: Caller, request: Request) -> Answer:
         try:

@@ -1,12 +1,11 @@
 """What a step's result changes: commit first, then let its outputs take effect, in the order of the commits.
 
-Knows every kind of input. What an output does is known by `effects`, what becomes of a failure by `supervision`.
+Knows every kind of input. What an output does is known by `effects`, what becomes of a failure by `supervision`. `settle` is the
+same when a run is rebuilt from its journal, so that what follows from a step then is what followed from it at first.
 """
 
-import logging
+from array import array
 from collections.abc import Sequence
-
-import anyio
 
 from vespiary.model.steps import (
     Answer,
@@ -21,13 +20,12 @@ from vespiary.model.steps import (
 from vespiary.runtime.bounds import Bounds
 from vespiary.runtime.cells import ActorCell
 from vespiary.runtime.effects import Effects
-from vespiary.runtime.journal import Journal
+from vespiary.runtime.entries import step_entry
 from vespiary.runtime.lifecycle import Lifecycle
 from vespiary.runtime.readiness import Readiness
 from vespiary.runtime.scheduler import Scheduler, Settled
+from vespiary.runtime.sequencer import Sequencer
 from vespiary.runtime.supervision import Supervisor
-
-logger = logging.getLogger(__name__)
 
 
 class Settlement:
@@ -35,66 +33,53 @@ class Settlement:
 
     def __init__(
         self,
-        journal: Journal,
+        sequencer: Sequencer,
         lifecycle: Lifecycle,
         supervisor: Supervisor,
         effects: Effects,
         readiness: Readiness,
         scheduler: Scheduler,
         bounds: Bounds,
+        *,
+        keeps: bool,
     ) -> None:
-        self._journal = journal
+        self._sequencer = sequencer
         self._lifecycle = lifecycle
         self._supervisor = supervisor
         self._effects = effects
         self._readiness = readiness
         self._scheduler = scheduler
         self._bounds = bounds
-        self._committed = 0
-        self._settled = 0
-        self._turns: dict[int, anyio.Event] = {}
-        """Batches that wait for those before them, by their number."""
+        self._keeps = keeps
         self.busy_ns = 0
 
     async def __call__(self, batch: Sequence[Settled]) -> None:
         """Commit a batch and let it take effect. What its actors' scopes' end has overtaken is discarded."""
-        number = self._committed
-        self._committed += 1
-        try:
-            await self._commit(batch)
-            if self._settled != number:
-                turn = self._turns[number] = anyio.Event()
-                await turn.wait()
-            for cell, step, result in batch:
+        living = [(cell, step, result) for cell, step, result in batch if not cell.leaving]
+        gone = [each for each in batch if each[0].leaving]
+
+        async def apply(numbers: Sequence[int]) -> None:
+            for (cell, step, result), number in zip(living, numbers, strict=True):
                 try:
-                    await self._settle(cell, step, result)
-                except Exception:  # the actor boundary: a fault of ours ends the run that met it, not the colony
-                    logger.exception("Step %d of %s in run %s", step.step, cell.id, cell.home.run.id)
-                    self._lifecycle.end_run(cell.home.run, "something in Vespiary itself failed; its log says what")
+                    await self.settle(cell, number, step, result)
+                finally:
+                    self._scheduler.release(cell)
+            for cell, step, result in gone:
+                await self.settle(cell, 0, step, result)
                 self._scheduler.release(cell)
-        finally:
-            self._settled = number + 1
-            if (following := self._turns.pop(self._settled, None)) is not None:
-                following.set()
 
-    async def _commit(self, batch: Sequence[Settled]) -> None:
-        living = [(step, result) for cell, step, result in batch if not cell.leaving]
-        if not living:
-            return
-        try:
-            await self._journal.commit(living)
-        except Exception as error:  # without a journal nothing may take effect
-            logger.exception("The journal did not take %d steps", len(living))
-            for cell, _, _ in batch:
-                self._lifecycle.end_run(cell.home.run, f"its journal could not be written: {error}")
+        entries = [(cell.home.run, step_entry(step, result)) for cell, step, result in living]
+        await self._sequencer.submit(entries, apply).done.wait()
 
-    async def _settle(self, cell: ActorCell, step: StepInput, result: StepResult) -> None:
+    async def settle(self, cell: ActorCell, number: int, step: StepInput, result: StepResult) -> None:
+        """Let a step take effect that the journal keeps as the entry `number`."""
         body, failure = step.body, result.failure
         self.busy_ns += result.busy_ns
         if cell.leaving:
             if isinstance(body, Destroy):
                 self._lifecycle.gone(cell)
             return
+        _remember(cell, number, step, result)
         if failure is not None and (failure.fatal or isinstance(body, Construct | Restore)):
             await self._effects.logs(cell, result.outputs)
             if cell.leaving:
@@ -105,12 +90,12 @@ class Settlement:
                 self._supervisor.died(cell, body, failure)
             return
         if isinstance(body, Construct | Restore):
-            await self._readiness.made(cell, body, result)
+            await self._readiness.made(cell, number, step, result)
             return
-        await self._effects.apply(cell, result.outputs)
+        await self._effects.apply(cell, number, step.now, result.outputs)
         if failure is not None and not cell.leaving:
             self._supervisor.stumbled(cell, failure)
-        if isinstance(body, TakeSnapshot):
+        if isinstance(body, TakeSnapshot) and not self._keeps:
             cell.snapshot = result.state if result.state is not None else cell.snapshot
         elif isinstance(body, Deliver | Answer):
             self._count(cell)
@@ -122,3 +107,16 @@ class Settlement:
             if cell.since_snapshot >= every:
                 cell.since_snapshot = 0
                 cell.urgent.append(TakeSnapshot())
+
+
+def _remember(cell: ActorCell, number: int, step: StepInput, result: StepResult) -> None:
+    """Keep what the instance can be rebuilt from. A step that was fatal is no part of it: the instance never took it."""
+    body, failure = step.body, result.failure
+    if failure is not None and failure.fatal:
+        return
+    if isinstance(body, Construct):
+        cell.born, cell.saved, cell.history = (number if failure is None else 0), 0, array("Q")
+    elif isinstance(body, TakeSnapshot) and result.state is not None:
+        cell.saved, cell.history = number, array("Q")
+    else:
+        cell.history.append(number)

@@ -1,0 +1,112 @@
+"""One order for everything that changes a colony: numbered, committed, and then applied, one after the other.
+
+Whatever comes from outside of it (results of steps, answers, messages of the host) is submitted here. So a run's state is what its
+entries say, applied in their order, and can be made again from them. Knows nothing of what an entry means.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from vespiary.runtime.cells import RunCell
+from vespiary.runtime.journal import Entry, Group, Journal
+
+logger = logging.getLogger(__name__)
+
+_TURN = 64
+"""Tickets that take effect before the event loop may do something else."""
+
+Apply = Callable[[Sequence[int]], Awaitable[None]]
+"""Lets entries take effect; gets their numbers."""
+Failed = Callable[[RunCell, BaseException, bool], None]
+"""Told of a run whose entry could not be kept (true) or could not be applied (false)."""
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """What was submitted. `done` is set once it has taken effect."""
+
+    entries: Sequence[tuple[RunCell, Entry]]
+    numbers: Sequence[int]
+    committed: Awaitable[None] | None
+    apply: Apply
+    done: anyio.Event = field(default_factory=anyio.Event)
+
+
+class Sequencer:
+    """Commits and applies, in the order of submission."""
+
+    def __init__(self, journal: Journal, failed: Failed) -> None:
+        self._journal = journal
+        self._failed = failed
+        self._queue: deque[Ticket] = deque()
+        self._more = anyio.Event()
+
+    def submit(self, entries: Sequence[tuple[RunCell, Entry]], apply: Apply) -> Ticket:
+        """Commit entries, which may be of several runs, and apply them when it is their turn."""
+        numbers: list[int] = []
+        groups: dict[RunCell, tuple[int, list[Entry]]] = {}
+        for run, entry in entries:
+            run.entries += 1
+            numbers.append(run.entries)
+            group = groups.get(run)
+            if group is None:
+                groups[run] = (run.entries, [entry])
+            else:
+                group[1].append(entry)
+        committed = self._commit([(run.id, first, rows) for run, (first, rows) in groups.items()]) if groups else None
+        ticket = Ticket(entries, numbers, committed, apply)
+        self._queue.append(ticket)
+        self._more.set()
+        return ticket
+
+    async def through(self, run: RunCell, entry: Entry, apply: Apply) -> None:
+        """Submit one entry and wait until it has taken effect."""
+        await self.submit([(run, entry)], apply).done.wait()
+
+    async def work(self) -> None:
+        """Apply what is submitted, for ever."""
+        done = 0
+        while True:
+            while self._queue:
+                await self._one(self._queue.popleft())
+                done += 1
+                if done % _TURN == 0:
+                    await checkpoint()
+            self._more = anyio.Event()
+            if not self._queue:
+                await self._more.wait()
+
+    def _commit(self, groups: Sequence[Group]) -> Awaitable[None] | None:
+        try:
+            return self._journal.commit(groups)
+        except Exception as error:
+            logger.exception("The journal did not take entries of %d runs", len(groups))
+            return _failing(error)
+
+    async def _one(self, ticket: Ticket) -> None:
+        runs = dict.fromkeys(run for run, _ in ticket.entries)
+        try:
+            if ticket.committed is not None:
+                await ticket.committed
+        except Exception as error:  # without a journal nothing may take effect
+            logger.exception("The journal did not take %d entries", len(ticket.entries))
+            for run in runs:
+                self._failed(run, error, True)
+        try:
+            # Also after a failure: what was submitted for a run that has ended is put away by it.
+            await ticket.apply(ticket.numbers)
+        except Exception as error:  # the actor boundary: a fault of ours ends the run that met it, not the colony
+            logger.exception("Entries of %s", ", ".join(str(run.id) for run in runs))
+            for run in runs:
+                self._failed(run, error, False)
+        finally:
+            ticket.done.set()
+
+
+async def _failing(error: Exception) -> None:
+    raise error
