@@ -15,6 +15,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": set(),
     "changes": {"model"},
     "wasm": {"model"},
+    "worker": {"model", "wasm"},
     "runtime": {"model"},
     "providers": {"model"},
     "capabilities": {"model", "changes", "providers", "runtime"},
