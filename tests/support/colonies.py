@@ -117,6 +117,8 @@ class Desk:
 class InlineShard:
     """Runs guests on the event loop, without ever letting it go: fast, and hard on whoever should."""
 
+    generation = 1
+
     def __init__(self, guests: ScriptedGuests) -> None:
         self.guests = guests
 

@@ -190,14 +190,18 @@ class WorkerShard:
         for attempt in range(ATTEMPTS):
             if attempt:
                 await asyncio.sleep(PAUSE * 2 ** (attempt - 1))
+            if self._closing:
+                break
             link = await self._attempt()
             if self._closing:
-                self._kill()
-                return "The worker process is being ended."
+                break
             if isinstance(link, WorkerLink):
                 self._problem = None
                 return link
             why = link
+        if self._closing:
+            self._kill()
+            return "The worker process is being ended."
         return self._rest(f"The worker process that runs actors could not be started: {why}.")
 
     def _rest(self, problem: str) -> str:
