@@ -11,6 +11,7 @@ REQUIREMENTS: dict[str, str] = {
     "worker:blame": "After a crash it is known which actor's step was being run [issue 3]",
     "worker:broken-framing": "A process that says nonsense is ended as if it had died [issue 3]",
     "worker:no-start": "A process that cannot be started fails constructions with a reason, and is not tried for ever [issue 3]",
+    "worker:stuck": "A process that does not react to an interrupt is ended, so that no run hangs [issue 3]",
     "worker:close": "Closing takes two seconds at most, whatever the guests do, and leaves no process [issue 3]",
     "worker:no-orphans": "A worker ends with its server, however that ends, also while a guest loops [issue 3]",
     "worker:stderr": "What a worker writes to its stderr goes to the log, within bounds; its stdout is nothing [issue 3]",

@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import os
+import random
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import anyio
@@ -85,6 +87,43 @@ async def test_the_reason_says_how_a_process_died(kind: str, payload: str, reaso
         assert (gone.reason, gone.running) == (f"its worker process {reason}", ONE)
         assert kinds(await shard.run(births())) == [None, None]
         assert said(await shard.run(steps((TWO, tell("b"))))) == ["b"]
+
+
+@requirement("worker:lost")
+async def test_whenever_a_process_is_killed_every_batch_is_answered_or_lost() -> None:
+    source = random.Random(7)
+    async with working() as (shard, _):
+        outcomes: Counter[str] = Counter()
+        killing = True
+
+        async def ask() -> None:
+            while killing:
+                try:
+                    results = await shard.run([*births(), *steps(*[(ONE, tell("a"))] * 30)])
+                except ShardLost:
+                    outcomes["lost"] += 1
+                else:
+                    failed = {kind for kind in kinds(results) if kind is not None}
+                    outcomes["refused" if failed else "answered"] += 1
+                await anyio.lowlevel.checkpoint()
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(4):
+                tasks.start_soon(ask)
+            for _ in range(15):
+                # At any point of a start, too.
+                for _ in range(source.randrange(300)):
+                    await anyio.lowlevel.checkpoint()
+                while not shard._processes:
+                    await anyio.lowlevel.checkpoint()
+                for process in list(shard._processes):
+                    process.kill()
+            killing = False
+        assert outcomes["lost"] > 0
+        assert outcomes["answered"] > 0
+        shard._rest_until = 0
+        assert kinds(await shard.run(births())) == [None, None]
+    assert not shard._processes
 
 
 @requirement("worker:broken-framing")
@@ -197,6 +236,23 @@ async def test_processes_that_die_before_they_answer_anything_are_not_started_fo
     await shard.close()
 
 
+@requirement("worker:stuck")
+async def test_a_process_that_does_not_react_to_an_interrupt_is_ended() -> None:
+    async with working(stuck_seconds=0.2) as (shard, told):
+        reasons: list[ShardLost] = []
+
+        async def work() -> None:
+            reasons.append(await lost(shard, (TWO, "a", ""), (ONE, "stop", "")))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(work)
+            await told.looping.wait()
+            shard.interrupt(ONE)
+        assert reasons[0].reason == "its worker process did not react to an interrupt for 0.2 s"
+        assert reasons[0].running == ONE
+        assert kinds(await shard.run(births())) == [None, None]
+
+
 @requirement("worker:close")
 @pytest.mark.parametrize("how", ["loop", "spin", "stop"])
 async def test_closing_a_busy_process_takes_two_seconds_at_most_and_leaves_nothing(how: str) -> None:
@@ -268,7 +324,7 @@ asyncio.run(main())
 
 
 @requirement("worker:no-orphans")
-@pytest.mark.parametrize("state", ["idle", "loop", "spin", "wasm"])
+@pytest.mark.parametrize("state", ["idle", "loop", "spin", "stop", "wasm"])
 def test_a_server_that_is_killed_leaves_no_worker(state: str, tmp_path: Path) -> None:
     path = tmp_path / "loop.wat"
     path.write_bytes(WatActor(handle=LOOP).bytes())

@@ -48,6 +48,8 @@ def worker_command(settings: Mapping[str, Any]) -> list[str]:
     flags = ["-I", "-S"]
     if sys.dont_write_bytecode:
         flags.append("-B")
+    if sys.flags.utf8_mode:
+        flags += ["-X", "utf8"]
     if sys.pycache_prefix:
         flags += ["-X", f"pycache_prefix={sys.pycache_prefix}"]
     return [_python(), *flags, "-c", _BOOT, json.dumps(module_path()), json.dumps(dict(settings))]

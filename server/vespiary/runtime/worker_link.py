@@ -30,10 +30,12 @@ class Flight:
     steps: Sequence[StepInput]
     done: "asyncio.Future[list[StepResult]]"
     unwanted: set[ActorId] = field(default_factory=set[ActorId])
+    actors: set[ActorId] = field(init=False)
     results: list[StepResult | None] = field(init=False)
     missing: int = field(init=False)
 
     def __post_init__(self) -> None:
+        self.actors = {step.actor for step in self.steps}
         self.results = [None] * len(self.steps)
         self.missing = len(self.steps)
 
@@ -104,7 +106,7 @@ class WorkerLink(asyncio.Protocol):
     def interrupt(self, flight: Flight, actor: ActorId) -> None:
         """End or skip an actor's step of a batch that was sent."""
         for number, part in self._parts.items():
-            if part.flight is flight and any(flight.steps[index].actor == actor for index in part.indexes):
+            if part.flight is flight:
                 self._say((frames.INTERRUPT, number, actor))
 
     def load(self, reference: str) -> "asyncio.Future[str]":
@@ -121,6 +123,12 @@ class WorkerLink(asyncio.Protocol):
     def finish(self) -> None:
         """Ask the process to end: what runs is interrupted, what waits is skipped, all is answered."""
         self._say((frames.CLOSE,))
+
+    def give_up(self, why: str) -> None:
+        """End the process because it did this."""
+        self.fault = why
+        self.process.kill()
+        self.abort()
 
     def abort(self) -> None:
         """Cut the connection, which ends the process."""
@@ -203,8 +211,7 @@ class WorkerLink(asyncio.Protocol):
             for message in self._splitter.feed(data):
                 self._take(*message)
         except ValueError as error:
-            self.fault = f"said something that is not understood ({error})"
-            self.abort()
+            self.give_up(f"said something that is not understood ({error})")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The process is gone, or as good as gone."""

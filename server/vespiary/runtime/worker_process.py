@@ -99,7 +99,9 @@ class WorkerProcess:
                 return
             popen = self._popen
         else:
-            self._tell(_hand_over, self.connected, connection)
+            if not self._tell(_hand_over, self.connected, connection):
+                connection.close()
+            del connection  # the loop's now: once that lets go of it, the process ends
         code = self._reap(popen)
         if self._listener is not None:
             self._listener.join(_LAST_WORDS_SECONDS)
@@ -161,9 +163,12 @@ class WorkerProcess:
             self._reaped = True
         return code
 
-    def _tell(self, call: Callable[..., object], *args: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+    def _tell(self, call: Callable[..., object], *args: object) -> bool:
+        try:
             self._loop.call_soon_threadsafe(call, *args)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            return False
+        return True
 
 
 def ending(code: int | None) -> str:

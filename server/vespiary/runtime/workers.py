@@ -41,6 +41,9 @@ class WorkerFailed(VespiaryError):
 class WorkerShard:
     """Starts its process with the first batch or `load`, and another with the next one after it was lost.
 
+    `start_seconds` is how long a process has until it answers, `close_seconds` bounds `close`. A process that does not react to an
+    interrupt within `stuck_seconds` is ended; that is more than a component takes to compile, which nothing can interrupt.
+
     `progress` is told sentences for people, on the loop. `guests` names a factory of other guests, for tests and benchmarks.
     Belongs to the event loop that first uses it.
     """
@@ -52,11 +55,13 @@ class WorkerShard:
         guests: str | None = None,
         start_seconds: float = 30.0,
         close_seconds: float = 2.0,
+        stuck_seconds: float = 60.0,
     ) -> None:
         self._progress = progress
         self._guests = guests
         self._start_seconds = start_seconds
         self._close_seconds = close_seconds
+        self._stuck_seconds = stuck_seconds
         self._link: WorkerLink | None = None
         self._starting: asyncio.Task[WorkerLink | str] | None = None
         self._flights: dict[int, Flight] = {}
@@ -132,10 +137,17 @@ class WorkerShard:
     def interrupt(self, actor: ActorId) -> None:
         """End the actor's step. One that has not begun is skipped; its instance, if there is one, is left as it was."""
         for flight in self._flights.values():
-            if any(step.actor == actor for step in flight.steps):
+            if actor in flight.actors and actor not in flight.unwanted:
+                if not flight.unwanted:
+                    asyncio.get_running_loop().call_later(self._stuck_seconds, self._look_at, flight)
                 flight.unwanted.add(actor)
                 if self._link is not None:
                     self._link.interrupt(flight, actor)
+
+    def _look_at(self, flight: Flight) -> None:
+        """See whether an interrupt had its effect."""
+        if flight.missing and self._link is not None and flight in self._link.flights():
+            self._link.give_up(f"did not react to an interrupt for {self._stuck_seconds:g} s")
 
     async def close(self) -> None:
         """Interrupt what runs, and end the process: within `close_seconds`, by force if it must be."""
@@ -221,6 +233,8 @@ class WorkerShard:
                 connection = await process.connected
                 await loop.create_connection(lambda: link, sock=connection)
                 await link.greeted
+            if link.over:
+                raise _Lost
         except TimeoutError:
             why = f"it did not answer within {self._start_seconds:g} s"
         except (OSError, ValueError, subprocess.SubprocessError) as error:
@@ -272,8 +286,6 @@ class WorkerShard:
     async def _epitaph(self, link: WorkerLink) -> str:
         """How the process ended: "was killed (signal 9)". One that only hung up is killed."""
         process = link.process
-        if link.fault is not None:
-            process.kill()
         await asyncio.wait({process.ended}, timeout=BURY)
         if link.fault is not None:
             return link.fault
