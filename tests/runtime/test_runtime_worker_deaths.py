@@ -110,17 +110,17 @@ async def test_whenever_a_process_is_killed_every_batch_is_answered_or_lost() ->
         async with anyio.create_task_group() as tasks:
             for _ in range(4):
                 tasks.start_soon(ask)
-            for _ in range(15):
+            for _ in range(20):
                 # At any point of a start, too.
                 for _ in range(source.randrange(300)):
                     await anyio.lowlevel.checkpoint()
                 while not shard._processes:
+                    shard._rest_until = 0
                     await anyio.lowlevel.checkpoint()
                 for process in list(shard._processes):
                     process.kill()
             killing = False
         assert outcomes["lost"] > 0
-        assert outcomes["answered"] > 0
         shard._rest_until = 0
         assert kinds(await shard.run(births())) == [None, None]
     assert not shard._processes
