@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ledger import requirement
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "server" / "vespiary"
@@ -15,6 +16,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": set(),
     "changes": {"model"},
     "wasm": {"model"},
+    "worker": {"model", "wasm"},
     "runtime": {"model"},
     "providers": {"model"},
     "capabilities": {"model", "changes", "providers", "runtime"},
@@ -110,6 +112,28 @@ def test_the_language_server_starts_without_the_heavy_parts() -> None:
     code = f"import sys, vespiary.fronts.lsp.main; print([m for m in {START_MUST_NOT_IMPORT!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@requirement("worker:no-wasmtime")
+def test_a_process_that_uses_workers_never_imports_the_sandbox() -> None:
+    code = """
+import asyncio, sys
+from vespiary.model.ids import ActorId
+from vespiary.model.steps import ActorSpec, Construct, StepInput
+from vespiary.runtime.workers import WorkerShard
+
+async def main():
+    shard = WorkerShard()
+    config = '{"name": "files", "config": {}, "code": {"preloaded": "files"}}'
+    step = StepInput(ActorId("aaaaaa/files"), 1, 0, 0, Construct(ActorSpec("files", "python", config), None))
+    (result,) = await shard.run([step])
+    await shard.close()
+    print(len(result.description.tools) > 3, [m for m in sys.modules if m.startswith(("wasmtime", "vespiary.w"))])
+
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=False)
+    assert done.stdout.strip() == "True []", done.stderr
 
 
 def test_every_module_says_what_it_is_for() -> None:

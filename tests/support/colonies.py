@@ -123,7 +123,7 @@ class Desk:
 class InlineShard:
     """Runs guests on the event loop, without ever letting it go: fast, and hard on whoever should."""
 
-    generation = 0
+    generation = 1
 
     def __init__(self, guests: ScriptedGuests) -> None:
         self.guests = guests

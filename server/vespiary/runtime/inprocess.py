@@ -45,6 +45,8 @@ class InProcessShard:
         self._running: ActorId | None = None
         """The actor that the thread is busy with. Written by the thread, read by the loop."""
         self._closing = False
+        self.generation = 1
+        """Always the same: the instances end with this process only."""
 
     async def run(self, batch: Sequence[StepInput]) -> Sequence[StepResult]:
         """Run the steps in order on the worker thread."""

@@ -11,17 +11,16 @@ from vespiary.model.steps import StepInput, StepResult
 
 
 class ShardLost(Exception):
-    """The shard and all that lived in it are gone. The next batch is given to a new one.
-
-    `reason` is for people. `running` is the actor whose step it was in the middle of, if that is known. `killed`: somebody ended it
-    from outside, so that no actor is to blame.
-    """
+    """The process of a shard is gone, and all its instances with it. Of the batch nothing took effect; it may be run again."""
 
     def __init__(self, reason: str, running: ActorId | None = None, *, killed: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        """For people, as the end of a sentence: "its worker process was killed (signal 9)"."""
         self.running = running
+        """The actor whose step was being run, as far as that is known: the one to suspect."""
         self.killed = killed
+        """Whether it was ended from outside, so that no actor is to blame."""
 
 
 class Shard(Protocol):
@@ -29,13 +28,16 @@ class Shard(Protocol):
 
     @property
     def generation(self) -> int:
-        """Counts incarnations: another number than when an instance was made means that the instance is gone. Not negative."""
+        """Changes whenever the instances of this shard are gone.
+
+        Read it when `run` has returned: an instance that the batch made exists for as long as the number stays the same.
+        """
         ...
 
     async def run(self, batch: Sequence[StepInput]) -> Sequence[StepResult]:
-        """Run the steps in order and give a result for each, in the same order. Never raises for what a guest does.
+        """Run the steps in order and give a result for each, in the same order.
 
-        Raises `ShardLost`, for every batch that it has, when it breaks as a whole.
+        Never raises for what a guest does, except that a process may end with it: then it raises `ShardLost`.
         """
         ...
 
