@@ -78,7 +78,7 @@ def _known(usage: Usage, name: str, url: str, now: int) -> int | None:
         output_tokens=usage.output_tokens,
         cache_read_tokens=min(usage.cached_tokens, usage.input_tokens),
     )
-    at = datetime.fromtimestamp(now / 1e9, UTC)
+    at = datetime.fromtimestamp(now // 10**9, UTC)
     try:
         found = genai_prices.calc_price(used, name, provider_api_url=url, genai_request_timestamp=at)
     except (LookupError, ValueError, ArithmeticError):

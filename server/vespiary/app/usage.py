@@ -95,7 +95,7 @@ def usage_of(fact: UsageFact) -> Usage:
 
 
 def _day(fact: UsageFact, zone: tzinfo) -> str:
-    return datetime.fromtimestamp(fact.time / 1e9, UTC).astimezone(zone).date().isoformat()
+    return datetime.fromtimestamp(fact.time // 10**9, UTC).astimezone(zone).date().isoformat()
 
 
 _KEYS: dict[By, Callable[[UsageFact, tzinfo], str]] = {

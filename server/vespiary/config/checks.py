@@ -55,7 +55,9 @@ def of_shape(error: "ErrorDetails", report: Reporter) -> ConfigProblem:
     loc = tuple(str(part) for part in error["loc"])
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        fix = _FORBID if _SECRET.search(loc[-1]) and loc[-1] != "api_key_env" else None
+        # In a budget, tokens are what models read and write.
+        secret = _SECRET.search(loc[-1]) and loc[-1] != "api_key_env" and "budget" not in loc[:-1]
+        fix = _FORBID if secret else None
         known = _keys_at(loc[:-1])
         fix = fix or did_you_mean(loc[-1], known) or f"Known here: {', '.join(known)}."
         return report.problem(loc, "unknown key.", fix)

@@ -50,8 +50,10 @@ class BudgetConfig(Table):
         )
 
     def within(self, other: "BudgetConfig") -> "BudgetConfig":
-        """What both allow: the smaller of each limit, and `abort` if one of them says so."""
+        """What both allow: the smaller of each limit, and `abort` if one of them says so. One without limits says nothing."""
         both = (self, other)
+        if not all(each._limits() for each in both):
+            return self if self._limits() else other
         return BudgetConfig(
             tokens_per_call=_least([each.tokens_per_call for each in both]),
             tokens_per_run=_least([each.tokens_per_run for each in both]),
@@ -59,6 +61,9 @@ class BudgetConfig(Table):
             action=BudgetAction.ABORT if any(each.action is BudgetAction.ABORT for each in both) else BudgetAction.WARN,
             warn_at=min(self.warn_at, other.warn_at),
         )
+
+    def _limits(self) -> bool:
+        return any(limit is not None for limit in (self.tokens_per_call, self.tokens_per_run, self.cost_per_run))
 
 
 _N = TypeVar("_N", int, float)
