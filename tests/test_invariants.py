@@ -35,6 +35,7 @@ ONLY_IMPORTERS = {
     "pygls": "fronts/lsp",
     "lsprotocol": "fronts/lsp",
     "httpx2": ("providers", "capabilities"),
+    "genai_prices": "app",
     "typer": "fronts/cli",
     "rich": "fronts/cli",
 }
@@ -43,6 +44,7 @@ START_MUST_NOT_IMPORT = (
     "wasmtime",
     "pydantic",
     "httpx2",
+    "genai_prices",
     "typer",
     "rich",
     "vespiary.runtime.colony",

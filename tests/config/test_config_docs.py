@@ -7,6 +7,7 @@ import pytest
 from ledger import requirement
 from vespiary.config import AgentConfig, GrantsConfig, ModelConfig, load
 from vespiary.config.defaults import NO_MODEL_HINT
+from vespiary.config.spending import BudgetConfig, PriceConfig
 from vespiary.providers.script import parse_script
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -51,6 +52,8 @@ def test_every_key_is_documented() -> None:
     assert documented(CONFIGURATION, "`[models.NAME]`") == set(ModelConfig.model_fields)
     assert documented(CONFIGURATION, "`[agents.NAME]`") == set(AgentConfig.model_fields)
     assert documented(CONFIGURATION, "`[agents.NAME.grants]`") == set(GrantsConfig.model_fields)
+    assert documented(CONFIGURATION, "Budgets") == set(BudgetConfig.model_fields)
+    assert documented(CONFIGURATION, "Prices") == set(PriceConfig.model_fields)
 
 
 def test_every_key_of_a_script_is_documented() -> None:

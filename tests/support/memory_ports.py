@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from support.ports import OpenAccount
 from vespiary.app.disk import DiskEditor
 from vespiary.capabilities.ports import Buffer, Policy
 from vespiary.changes.diff import apply_edits
@@ -114,6 +115,9 @@ class MemoryRun:
 
     def tell(self, caller: Caller, body: EventBody) -> None:
         self.told.append(body)
+
+    async def account(self, caller: Caller, model: str, size: int, max_tokens: int | None) -> OpenAccount:
+        return OpenAccount(model)
 
     def changed(self, caller: Caller, file: FileChanged) -> None:
         self.files.append(file)

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from vespiary.capabilities.ports import Policy
-from vespiary.model.events import EventBody
+from vespiary.model.events import EventBody, UsageEvent
 from vespiary.model.grants import Grants
 from vespiary.model.ids import ActorId, RunId, Scope
 from vespiary.model.runs import FileChanged, Mode
 from vespiary.model.steps import Caller
+from vespiary.providers.base import Finished
 
 CALLER = Caller(RunId("run000000000"), Scope("aaaaaa"), "coder", ActorId("aaaaaa/assistant"), 1)
 
@@ -33,6 +34,9 @@ class RecordingRun:
     def tell(self, caller: Caller, body: EventBody) -> None:
         self.events.append(body)
 
+    async def account(self, caller: Caller, model: str, size: int, max_tokens: int | None) -> "OpenAccount":
+        return OpenAccount(model)
+
     def changed(self, caller: Caller, file: FileChanged) -> None:
         self.files.append(file)
 
@@ -41,3 +45,17 @@ class RecordingRun:
 
     async def stop(self, caller: Caller, scope: Scope) -> None:
         raise NotImplementedError
+
+
+class OpenAccount:
+    """The account of a call in a run without budgets and prices: what the provider counted is what is told."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self.broken_off: list[int] = []
+
+    def lost(self, said: int) -> None:
+        self.broken_off.append(said)
+
+    def close(self, reply: Finished | None, said: int) -> UsageEvent | None:
+        return None if reply is None else UsageEvent(reply.model or self._model, reply.usage, reply.usage)

@@ -1,16 +1,20 @@
 """One run while it lives: its state and its numbered events. Knows nothing of how agents work."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
 
 from vespiary.app.agents import Cast
+from vespiary.app.estimate import Estimator
 from vespiary.app.files import FileLedger
+from vespiary.app.ledger import Ledger
+from vespiary.app.meter import STATE
 from vespiary.model.errors import Problem
-from vespiary.model.events import EventBody, RunEvent, RunFinished, UsageEvent
+from vespiary.model.events import EventBody, RunEvent, RunFinished, Status, UsageEvent
 from vespiary.model.ids import SYSTEM_SCOPE, RunId, Scope
-from vespiary.model.runs import Mode, Outcome, RunInfo, Task, Usage
+from vespiary.model.runs import Mode, Outcome, RunInfo, Task
 
 if TYPE_CHECKING:
     from vespiary.config import Config
@@ -31,7 +35,9 @@ class Run:
         self.cast = Cast(config, task.mode)
         self.root: Scope | None = None
         self.files = FileLedger()
-        self.usage = Usage()
+        budgets = {name: agent.budget.value() for name, agent in config.agents.items()}
+        self.ledger = Ledger(config.budget.value(), budgets)
+        self.estimator = Estimator()
         self.outcome = Outcome.RUNNING
         self.text = ""
         self.problem: Problem | None = None
@@ -58,12 +64,16 @@ class Run:
         """Number an event and hand it to the listener. After the last event nothing is told any more."""
         if self.finished.is_set():
             return
+        who, notices = agent or self.agent, ()
         if isinstance(body, UsageEvent):
-            self.usage += body.usage
-            body = UsageEvent(body.model, body.usage, self.usage)
+            # Told is counted: the events of a run are what its ledger can be made from again.
+            notices = self.ledger.spend(who, body.usage)
+            body = replace(body, total=self.ledger.total, agent_total=self.ledger.of(who))
         self._seq += 1
         where = scope or self.root or SYSTEM_SCOPE
-        self._listener(RunEvent(self.id, self._seq, self._seconds(), where, agent or self.agent, body))
+        self._listener(RunEvent(self.id, self._seq, self._seconds(), where, who, body))
+        for notice in notices:
+            self.tell(Status(STATE, notice), scope, agent)
 
     def answer(self, outcome: Outcome, text: str, problem: Problem | None = None) -> None:
         """The agent's answer. Only the first one counts."""
@@ -75,7 +85,11 @@ class Run:
     def finish(self) -> None:
         """Tell the last event."""
         self._finished = self._seconds()
-        self.tell(RunFinished(self.outcome, self.text, self.usage, self.files.changes(), self.problem))
+        ledger = self.ledger
+        end = RunFinished(
+            self.outcome, self.text, ledger.total, self.files.changes(), self.problem, agents=ledger.by_agent()
+        )
+        self.tell(end)
         self.finished.set()
 
     def info(self) -> RunInfo:
@@ -90,8 +104,9 @@ class Run:
             finished=self._finished,
             text=self.text,
             problem=self.problem,
-            usage=self.usage,
+            usage=self.ledger.total,
             files=self.files.changes(),
+            agents=self.ledger.by_agent(),
         )
 
     def _seconds(self) -> float:

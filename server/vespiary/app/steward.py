@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from vespiary.app.meter import open_account
+from vespiary.app.prices import Prices
 from vespiary.app.run import Run
-from vespiary.capabilities.ports import Policy
+from vespiary.capabilities.ports import CallAccount, Policy
 from vespiary.model import vocabulary
 from vespiary.model.errors import RequestRefused
 from vespiary.model.events import EventBody
@@ -25,9 +27,12 @@ _ORDER = (Grant.DENY, Grant.ASK, Grant.ALLOW)
 class Steward:
     """Answers for all runs of one workspace."""
 
-    def __init__(self, find: Callable[[RunId], Run | None], colony: Callable[[], "Colony"]) -> None:
+    def __init__(
+        self, find: Callable[[RunId], Run | None], colony: Callable[[], "Colony"], now: Callable[[], int]
+    ) -> None:
         self._find = find
         self._colony = colony
+        self._prices = Prices(now)
 
     def policy(self, scope: Scope) -> Policy:
         """The agent's own policy, never wider than that of any agent above it."""
@@ -53,6 +58,10 @@ class Steward:
         run = self._find(caller.run)
         if run is not None:
             run.tell(body, caller.scope, caller.agent)
+
+    async def account(self, caller: Caller, model: str, size: int, max_tokens: int | None) -> CallAccount:
+        """Ask the budgets of the caller's run and agent."""
+        return await open_account(self._run(caller.run), caller, self._prices, model, size, max_tokens)
 
     def changed(self, caller: Caller, file: FileChanged) -> None:
         """Note a changed file."""

@@ -58,7 +58,7 @@ class Workspace:
         self._colony: Colony | None = None
         self._start: _Start | None = None
         self._narrator = Narrator(self.runs.living, self._agent_name)
-        self._steward = Steward(self.runs.living, self._running_colony)
+        self._steward = Steward(self.runs.living, self._running_colony, options.clock.now)
 
     @classmethod
     @asynccontextmanager

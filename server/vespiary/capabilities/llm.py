@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from vespiary.capabilities.llm_request import read_request
-from vespiary.capabilities.ports import Policy, RunPort
+from vespiary.capabilities.llm_size import size_of
+from vespiary.capabilities.ports import CallAccount, Policy, RunPort
 from vespiary.capabilities.unicode import Voice, sound
 from vespiary.model.errors import RequestRefused
-from vespiary.model.events import ReasoningDelta, Status, TextDelta, UsageEvent
+from vespiary.model.events import ReasoningDelta, Status, TextDelta
 from vespiary.model.runs import Usage
 from vespiary.model.steps import Caller
 from vespiary.providers.base import (
+    ChatRequest,
     Finished,
     Provider,
     ProviderError,
@@ -45,23 +47,36 @@ class LlmCapability:
         """Call the model and answer with its message, as `wit/llm.wit` says."""
         wanted, request = read_request(payload)
         name = _allowed(self._run.policy(caller.scope), wanted)
+        provider = self._models(caller, name)
+        account = await self._run.account(caller, name, size_of(request), request.max_tokens)
         reply = _Reply()
+        try:
+            await self._stream(caller, provider, request, reply, account)
+        finally:
+            # A call that broke off or was cancelled is paid for as well.
+            used = account.close(reply.finished, reply.said())
+            if used is not None:
+                self._run.tell(caller, used)
+        if reply.finished is None:
+            raise ProviderError("The model's reply ended without an end.", code="provider.cut", retryable=True)
+        return reply.answer(reply.finished.model or name, used.usage if used is not None else reply.finished.usage)
+
+    async def _stream(
+        self, caller: Caller, provider: Provider, request: ChatRequest, reply: "_Reply", account: CallAccount
+    ) -> None:
         voices = {Text: Voice(), Reasoning: Voice()}
-        stream = cast("AsyncGenerator[StreamItem]", self._models(caller, name).stream(request))
+        stream = cast("AsyncGenerator[StreamItem]", provider.stream(request))
         # Closing the stream, rather than leaving it to the garbage collector, ends the connection at once when this is cancelled.
         async with aclosing(stream):
             async for item in stream:
                 if isinstance(item, Retrying):
                     voices = {Text: Voice(), Reasoning: Voice()}
+                    if said := reply.said():
+                        account.lost(said)
                 elif isinstance(item, Text | Reasoning):
                     item = type(item)(voices[type(item)].feed(item.text))
                 self._tell(caller, item, reply)
                 reply.add(item)
-        if reply.finished is None:
-            raise ProviderError("The model's reply ended without an end.", code="provider.cut", retryable=True)
-        model = reply.finished.model or name
-        self._run.tell(caller, UsageEvent(model, reply.finished.usage, reply.finished.usage))
-        return reply.answer(model)
 
     def repeatable(self, payload: str) -> bool:
         """A model call whose answer was lost is made again."""
@@ -144,8 +159,14 @@ class _Reply:
         if self._size > MOST_TEXT:
             raise ProviderError(f"The model's reply is longer than {MOST_TEXT:,} characters.", code=_TOO_LONG)
 
-    def answer(self, model: str) -> str:
-        """The whole reply as JSON text."""
+    def said(self) -> int:
+        """The bytes that the model wrote so far."""
+        arguments = (piece for call in self._calls.values() for piece in call.arguments)
+        # An argument may hold half a character, whose other half comes with the next piece.
+        return sum(len(piece.encode("utf-8", "replace")) for piece in (*self.text, *self.reasoning, *arguments))
+
+    def answer(self, model: str, usage: Usage) -> str:
+        """The whole reply as JSON text. `usage` is what it counts for."""
         assert self.finished is not None
         message: dict[str, Any] = {"role": "assistant", "content": sound("".join(self.text))}
         calls = [
@@ -163,7 +184,7 @@ class _Reply:
         answer = {
             "message": message,
             "finish": self.finished.finish,
-            "usage": _usage(self.finished.usage),
+            "usage": _usage(usage),
             "model": model,
         }
         return json.dumps(answer, ensure_ascii=False, separators=(",", ":"))

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from vespiary.model.edits import ApplyResult, FileChange
-from vespiary.model.events import EventBody
+from vespiary.model.events import EventBody, UsageEvent
 from vespiary.model.grants import Grants
 from vespiary.model.ids import RunId, Scope
 from vespiary.model.runs import FileChanged, Mode
 from vespiary.model.steps import Caller
+from vespiary.providers.base import Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,18 @@ class Policy:
     """Further models that it may name."""
 
 
+class CallAccount(Protocol):
+    """A model call in its run's books. Whoever was given one calls `close`, however the call ended."""
+
+    def lost(self, said: int) -> None:
+        """A try of the call broke off after `said` bytes of a reply, and another one follows."""
+        ...
+
+    def close(self, reply: Finished | None, said: int) -> UsageEvent | None:
+        """The call ended: with a reply, or without one after `said` bytes. Gives what is to be told of it, at once."""
+        ...
+
+
 class RunPort(Protocol):
     """The run that a request belongs to."""
 
@@ -62,6 +75,14 @@ class RunPort(Protocol):
 
     def tell(self, caller: Caller, body: EventBody) -> None:
         """Tell the run's listeners. Never blocks and never raises."""
+        ...
+
+    async def account(self, caller: Caller, model: str, size: int, max_tokens: int | None) -> CallAccount:
+        """Ask whether the budgets have room for a model call, waiting for others under way if need be.
+
+        `model` is a name under `models`, `size` the bytes of the request with its tools, `max_tokens` the most that the reply may
+        have, if the call says. Raises `BudgetExceeded`.
+        """
         ...
 
     def changed(self, caller: Caller, file: FileChanged) -> None:

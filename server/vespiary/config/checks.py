@@ -13,6 +13,7 @@ from vespiary.config.errors import ConfigProblem
 from vespiary.config.models import AgentConfig, Config, FileConfig, GrantsConfig, ModelConfig
 from vespiary.config.nearest import did_you_mean
 from vespiary.config.places import Places
+from vespiary.config.spending import BudgetConfig, PriceConfig
 from vespiary.model.grants import Grant
 from vespiary.model.ids import is_name
 
@@ -54,7 +55,9 @@ def of_shape(error: "ErrorDetails", report: Reporter) -> ConfigProblem:
     loc = tuple(str(part) for part in error["loc"])
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        fix = _FORBID if _SECRET.search(loc[-1]) and loc[-1] != "api_key_env" else None
+        # In a budget, tokens are what models read and write.
+        secret = _SECRET.search(loc[-1]) and loc[-1] != "api_key_env" and "budget" not in loc[:-1]
+        fix = _FORBID if secret else None
         known = _keys_at(loc[:-1])
         fix = fix or did_you_mean(loc[-1], known) or f"Known here: {', '.join(known)}."
         return report.problem(loc, "unknown key.", fix)
@@ -82,6 +85,10 @@ def _keys_at(table: tuple[str, ...]) -> list[str]:
             return list(ModelConfig.model_fields)
         case ("agents", _):
             return list(AgentConfig.model_fields)
+        case ("budget",) | ("agents", _, "budget"):
+            return list(BudgetConfig.model_fields)
+        case ("models", _, "price"):
+            return list(PriceConfig.model_fields)
         case _:
             return list(GrantsConfig.model_fields)
 
@@ -93,6 +100,8 @@ def is_path(actor: str) -> bool:
 
 def of_file(file: FileConfig, report: Reporter, actors: Collection[str], root: Path) -> Iterator[ConfigProblem]:
     """What is wrong within one file, as far as it can be judged alone."""
+    if file.budget is not None:
+        yield from _budget(("budget",), file.budget, report)
     for name, model in file.models.items():
         yield from _name(("models", name), report)
         yield from _model(("models", name), model, report)
@@ -127,7 +136,7 @@ def _model(key: tuple[str, ...], model: ModelConfig, report: Reporter) -> Iterat
         yield report.problem(
             (*key, "script"), "is missing.", 'Write the path of a file of replies: script = "replies.toml".'
         )
-    for name in ("base_url", "api_key_env", "reasoning_field"):
+    for name in ("base_url", "api_key_env", "reasoning_field", "price"):
         if getattr(model, name) is not None:
             yield report.problem((*key, name), "has no meaning for a `scripted` model.", "Remove it.")
 
@@ -163,6 +172,7 @@ def _agent(
             yield report.problem((*key, "actors"), f"there is no actor called {actor!r}.", fix)
     if len(set(agent.actors)) != len(agent.actors):
         yield report.problem((*key, "actors"), "names an actor twice.", "Name each once.")
+    yield from _budget((*key, "budget"), agent.budget, report)
     grants = agent.grants
     for host in grants.hosts:
         if not _is_host(host):
@@ -171,6 +181,13 @@ def _agent(
     if grants.http is not Grant.DENY and not grants.hosts:
         fix = 'Name the hosts that it may reach: hosts = ["example.org"].'
         yield report.problem((*key, "grants", "http"), "is granted, but no host is.", fix)
+
+
+def _budget(key: tuple[str, ...], budget: BudgetConfig, report: Reporter) -> Iterator[ConfigProblem]:
+    call, run = budget.tokens_per_call, budget.tokens_per_run
+    if call is not None and run is not None and call > run:
+        fix = "A call counts against the run: lower it, or raise tokens_per_run."
+        yield report.problem((*key, "tokens_per_call"), "is more than `tokens_per_run`.", fix)
 
 
 def _is_host(text: str) -> bool:

@@ -1,7 +1,8 @@
 """Reads the two files, `vespiary.toml` of the workspace over the user's own, and judges them.
 
 An entry (`[models.NAME]`, `[agents.NAME]`) of the workspace replaces the user's entry of that name as a whole: so a key of the
-user is never sent to a place that a workspace names. All problems are reported at once.
+user is never sent to a place that a workspace names. Budgets alone do not replace one another: what both files allow holds, so that
+a workspace never lets agents spend more than the person said. All problems are reported at once.
 """
 
 import os
@@ -21,7 +22,8 @@ from vespiary.config.defaults import BUILT_IN_ACTORS, CODER_DESCRIPTION, DEFAULT
 from vespiary.config.errors import ConfigError, ConfigProblem
 from vespiary.config.models import AgentConfig, Config, FileConfig
 from vespiary.config.places import Places
-from vespiary.config.trust import FILE_NAME, borrowed, is_trusted, powers
+from vespiary.config.spending import BudgetConfig
+from vespiary.config.trust import FILE_NAME, borrowed, cheapened, is_trusted, powers
 
 MAX_BYTES = 1_000_000
 """A larger file is not a configuration."""
@@ -72,7 +74,10 @@ def load(
     if own is None:
         return config
     config = config.model_copy(update={"workspace_file": own.content})
-    if not (needed := [*powers(own.file, root), *borrowed(config, own.file)]):
+    needed = [*powers(own.file, root), *borrowed(config, own.file)]
+    if user is not None:
+        needed += cheapened(user.file, own.file)
+    if not needed:
         return config
     if not (is_trusted(root, own.content) if trusted is None else trusted):
         raise _untrusted([own.report.problem(key, f"{why}.") for key, why in needed])
@@ -86,7 +91,13 @@ def _merge(root: Path, files: list[_Loaded]) -> tuple[Config, dict[tuple[str, ..
     reports: dict[tuple[str, ...], Reporter] = {}
     for loaded in files:
         merged["models"].update(loaded.file.models)
-        agents.update(loaded.file.agents)
+        for name, agent in loaded.file.agents.items():
+            before = agents.get(name)
+            budget = agent.budget if before is None else agent.budget.within(before.budget)
+            agents[name] = agent.model_copy(update={"budget": budget})
+        if loaded.file.budget is not None:
+            said: BudgetConfig | None = merged.get("budget")
+            merged["budget"] = loaded.file.budget if said is None else loaded.file.budget.within(said)
         reports |= {("models", name): loaded.report for name in loaded.file.models}
         reports |= {("agents", name): loaded.report for name in loaded.file.agents}
         if loaded.file.default_agent is not None:

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from vespiary.config.defaults import CODER_PROMPT, DEFAULT_ACTORS, DEFAULT_AGENT, NO_MODEL_HINT
 from vespiary.config.errors import ConfigError
 from vespiary.config.nearest import did_you_mean
+from vespiary.config.spending import BudgetConfig, PriceConfig
+from vespiary.config.table import Table
 from vespiary.model.agents import AgentInfo
 from vespiary.model.errors import UsageError
 from vespiary.model.grants import Grant, Grants
@@ -19,11 +21,7 @@ _Names = Annotated[tuple[str, ...], Field(strict=False)]
 _Answer = Annotated[Grant, Field(strict=False)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
-
-
-class ModelConfig(_Table):
+class ModelConfig(Table):
     """`[models.NAME]`: a model behind a provider."""
 
     provider: Literal["openai", "scripted"]
@@ -48,9 +46,11 @@ class ModelConfig(_Table):
     """Most calls under way at once; further ones wait."""
     script: str | None = None
     """The file of replies of a `scripted` model, relative to the file that names it. Absolute once loaded."""
+    price: PriceConfig | None = None
+    """What it costs, where the known prices are wrong or there is none."""
 
 
-class GrantsConfig(_Table):
+class GrantsConfig(Table):
     """`[agents.NAME.grants]`: what the agent may do."""
 
     read: _Answer = Grant.ALLOW
@@ -66,7 +66,7 @@ class GrantsConfig(_Table):
         return Grants(self.read, self.write, self.command, self.http, self.agents, self.hosts)
 
 
-class AgentConfig(_Table):
+class AgentConfig(Table):
     """`[agents.NAME]`: a group of actors with a model, a prompt and grants. Everything has a default."""
 
     description: str = ""
@@ -80,14 +80,17 @@ class AgentConfig(_Table):
     grants: GrantsConfig = GrantsConfig()
     max_rounds: int = Field(default=50, ge=1, le=1000)
     """Most model calls of one task."""
+    budget: BudgetConfig = BudgetConfig()
+    """What the agent may use of models in a run, all its instances together."""
 
 
-class FileConfig(_Table):
+class FileConfig(Table):
     """One file as it was written."""
 
     default_agent: str | None = None
-    models: dict[str, ModelConfig] = {}
-    agents: dict[str, AgentConfig] = {}
+    models: dict[str, ModelConfig] = Field(default_factory=dict)
+    agents: dict[str, AgentConfig] = Field(default_factory=dict)
+    budget: BudgetConfig | None = None
 
 
 class Config(BaseModel):
@@ -99,6 +102,8 @@ class Config(BaseModel):
     models: dict[str, ModelConfig]
     agents: dict[str, AgentConfig]
     default_agent: str = DEFAULT_AGENT
+    budget: BudgetConfig = BudgetConfig()
+    """What all agents of a run together may use of models."""
     workspace_file: bytes | None = Field(default=None, repr=False)
     """The workspace's own file as it was judged. Trust this, and not what the file may have become since."""
     trust_needed: tuple[str, ...] = ()

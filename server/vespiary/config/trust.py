@@ -115,6 +115,15 @@ def borrowed(config: Config, file: FileConfig) -> Iterator[tuple[tuple[str, ...]
         yield ("default_agent",), f"gives every task to your agent {name!r}, which has the grant `{grant}`"
 
 
+def cheapened(user: FileConfig, file: FileConfig) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The prices of a workspace's file by which a limit of cost in the person's own file would be counted."""
+    budgets = [user.budget, *(agent.budget for agent in user.agents.values())]
+    if any(budget is not None and budget.cost_per_run is not None for budget in budgets):
+        for name, model in file.models.items():
+            if model.price is not None:
+                yield ("models", name, "price"), "says by what price your own cost_per_run is counted"
+
+
 def _widest(agent: AgentConfig) -> str | None:
     """A grant of the agent beyond the default ones, if it has any."""
     wanted = agent.grants.value()

@@ -3,13 +3,13 @@
 Each event is a value with a `kind`. `RunEvent` numbers them per run, from 1, without gaps. Knows no transport.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar
 
 from vespiary.model.errors import Problem
 from vespiary.model.ids import RunId
-from vespiary.model.runs import FileChanged, Mode, Outcome, Usage
+from vespiary.model.runs import AgentUsage, FileChanged, Mode, Outcome, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +91,18 @@ class EditEvent:
 
 @dataclass(frozen=True, slots=True)
 class UsageEvent:
-    """A model call ended: what it used, and the run's sum so far."""
+    """A model call ended, well or not: what it used, and the sums so far."""
 
     kind: ClassVar[str] = "usage"
     model: str
+    """The model as the provider names it."""
     usage: Usage
     total: Usage
+    """Of the whole run, this call included."""
+    agent_total: Usage = field(default_factory=Usage)
+    """Of the event's agent in this run, all its instances together."""
+    provider: str = ""
+    """Who was asked: the endpoint's host, or `scripted`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +135,8 @@ class RunFinished:
     usage: Usage
     files: tuple[FileChanged, ...]
     problem: Problem | None = None
+    agents: tuple[AgentUsage, ...] = ()
+    """The usage per agent, by name: those that called a model."""
 
 
 EventBody = (

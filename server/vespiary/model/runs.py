@@ -64,13 +64,21 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens that models counted. Additive."""
+    """What model calls used. Additive."""
 
     input_tokens: int = 0
+    """What models read, cached tokens included."""
     output_tokens: int = 0
+    """What models wrote, reasoning included."""
     reasoning_tokens: int = 0
     cached_tokens: int = 0
     calls: int = 0
+    cost: int = 0
+    """In millionths of a US dollar: of the calls whose price is known."""
+    unpriced_calls: int = 0
+    """Calls whose price is not known; `cost` leaves them out."""
+    estimated_calls: int = 0
+    """Calls whose provider did not count, or not all: their tokens are an estimate."""
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
@@ -79,7 +87,23 @@ class Usage:
             self.reasoning_tokens + other.reasoning_tokens,
             self.cached_tokens + other.cached_tokens,
             self.calls + other.calls,
+            self.cost + other.cost,
+            self.unpriced_calls + other.unpriced_calls,
+            self.estimated_calls + other.estimated_calls,
         )
+
+    @property
+    def tokens(self) -> int:
+        """What a budget of tokens counts: read and written."""
+        return self.input_tokens + self.output_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class AgentUsage:
+    """What one agent used in a run, all its instances together."""
+
+    agent: str
+    usage: Usage
 
 
 class ChangeKind(StrEnum):
@@ -124,3 +148,5 @@ class RunInfo:
     problem: Problem | None = None
     usage: Usage = field(default_factory=Usage)
     files: tuple[FileChanged, ...] = ()
+    agents: tuple[AgentUsage, ...] = ()
+    """The usage per agent, by name: those that called a model."""

@@ -93,6 +93,8 @@ class Finished:
     usage: Usage = field(default_factory=lambda: Usage(calls=1))
     model: str = ""
     """The model as the provider names it."""
+    counted: bool = True
+    """Whether the provider counted. If not, what `usage` holds of tokens is nothing, or not all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,9 @@ class ReplyReader:
         for is_reasoning, piece in self._think.end():
             yield from self._spoken(is_reasoning, piece)
         yield from self._parsed(self._text_calls.end())
-        yield Finished(self._finish(), _usage(self._usage), self._model)
+        usage = _usage(self._usage)
+        # No request is empty: a server that says so does not count.
+        yield Finished(self._finish(), usage, self._model, counted=usage.input_tokens > 0)
 
     def _finish(self) -> Finish:
         finish = _FINISH.get(self._reason or "", "stop")

@@ -12,6 +12,7 @@ from rich.control import Control
 from rich.segment import ControlType
 from rich.text import Text
 
+from vespiary.fronts.cli.amounts import used
 from vespiary.fronts.cli.flow import Flow
 from vespiary.fronts.cli.terminal import output, plain
 from vespiary.model.events import (
@@ -89,6 +90,8 @@ class Renderer:
                 self._line((f"{actor} failed: {_cut(problem.message)}", "red"), after)
             case Status("retrying" | "restarted", detail):
                 self._line((detail or "Trying again.", "yellow"))
+            case Status("budget", str(detail)):
+                self._line((detail, "yellow"))
             case Status("thinking"):
                 self._wait("thinking …")
             case RunFinished() as end:
@@ -191,8 +194,7 @@ class Renderer:
         # What commands did to files is not known.
         summary = ", ".join(f"{file.change.value} {file.path}" for file in end.files) or "no edits"
         if end.usage.calls:
-            calls = "1 model call" if end.usage.calls == 1 else f"{end.usage.calls:,} model calls"
-            summary += f" · {calls}, {end.usage.input_tokens:,} tokens in, {end.usage.output_tokens:,} out"
+            summary += f" · {used(end.usage)}"
         match end.outcome:
             case Outcome.DONE:
                 self._line(("Done", "bold green"), " ", (f"· {summary}", "dim"))
@@ -204,6 +206,9 @@ class Renderer:
                 if end.problem and end.problem.hint:
                     self._line(f"  {end.problem.hint}")
                 self._line("  ", (summary, "dim"))
+        if len(end.agents) > 1:
+            for each in end.agents:
+                self._line("  ", (f"{each.agent}: {used(each.usage)}", "dim"))
 
 
 class _Call:
