@@ -14,26 +14,33 @@ from vespiary_sdk.testing import FakeHost, completion
 
 TOOLS = [tool_spec("look", actor="files"), tool_spec("run"), tool_spec("odd", actor="gone")]
 _CALLS = st.lists(
-    st.tuples(st.sampled_from(["look", "run", "fly", ""]), st.sampled_from(["", "{}", "[", '{"a": 1}'])), max_size=3
+    st.tuples(st.sampled_from(["look", "run", "fly", ""]), st.sampled_from(["", "{}", "[", '{"a": 1}'])),
+    min_size=1,
+    max_size=3,
 )
+_WORDS = st.sampled_from(["words", "words", "", " "])
 
 
 @st.composite
 def conversations(draw: st.DrawFn) -> Recorder:
     """An assistant that lived through anything, with the tape of it."""
     recorder = Recorder({"max_rounds": 4, "max_corrections": 1, "tool_timeout_ms": 1000})
-    for _ in range(draw(st.integers(3, 25))):
+    if draw(st.integers(0, 3)):
+        recorder.ready(*TOOLS)
+        recorder.ask("go")
+    for _ in range(draw(st.integers(3, 30))):
         _step(recorder, draw)
     assert recorder.host.failures == []
     return recorder
 
 
 def _step(recorder: Recorder, draw: st.DrawFn) -> None:
-    ways = ["ready", "ask", "ask", "system", "failed", "kept", "broken", "interrupt", "noise"]
+    # The first is what an example is shrunk to, and what comes most often.
+    ways = ["ask", "ask", "ask", "ready", "system", "failed", "kept", "broken", "interrupt", "noise"]
     if recorder.waits_for("llm"):
-        ways += ["say"] * 12 + ["refuse"]
+        ways = ["call"] * 15 + ["say"] * 15 + ["refuse", *ways]
     if open_calls := recorder.open_calls():
-        ways += ["result"] * 12
+        ways = ["result"] * 60 + ways
     if recorder.waits_for("timer"):
         ways += ["timer"]
     match draw(st.sampled_from(ways)):
@@ -44,10 +51,10 @@ def _step(recorder: Recorder, draw: st.DrawFn) -> None:
         case "system":
             message = {"role": "system", "text": "a child is done"}
             recorder.play(Input("vespiary.agent.message", message, "child1/assistant"))
+        case "call":
+            recorder.say(draw(_WORDS), *draw(_CALLS), finish=draw(st.sampled_from(["tool_calls", "length"])))
         case "say":
-            calls = draw(_CALLS)
-            finish = draw(st.sampled_from(["stop", "length", "filter"] if not calls else ["tool_calls", "length"]))
-            recorder.say(draw(st.sampled_from(["", "words", " "])), *calls, finish=finish)
+            recorder.say(draw(_WORDS), finish=draw(st.sampled_from(["stop", "stop", "length", "filter"])))
         case "refuse":
             recorder.play(Input("llm", {"code": "provider.busy", "message": "Busy."}, ok=False))
         case "result":

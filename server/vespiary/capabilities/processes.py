@@ -21,6 +21,7 @@ from typing import Any, Literal
 import anyio
 
 from vespiary.capabilities.jobs import Job
+from vespiary.capabilities.lifeline import Lifeline
 from vespiary.capabilities.output import HeadTail
 
 TERM_GRACE = 0.4
@@ -32,6 +33,8 @@ REAP_GRACE = 2.0
 
 _living: set[int] = set()
 """Groups to be ended when the host exits."""
+_lifeline = Lifeline()
+"""Ends them when the host cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ async def run_program(
     pid = transport.get_pid()
     watch.job = Job.of(pid)
     _living.add(pid)
+    _lifeline.add(pid)
     try:
         stdin = transport.get_pipe_transport(0)
         if feed is not None and isinstance(stdin, asyncio.WriteTransport):
@@ -91,6 +95,7 @@ async def run_program(
         _signal(pid, watch, kill=True)
         transport.close()
         _living.discard(pid)
+        _lifeline.remove(pid)
     ended = Finished("timed-out") if waiting.cancelled_caught else _ended(transport.get_returncode())
     return Finished(
         status=ended.status,
@@ -187,6 +192,8 @@ def _end_all() -> None:
         else:
             with contextlib.suppress(OSError):
                 os.killpg(pid, signal.SIGKILL)
+        _lifeline.remove(pid)
+    _lifeline.close()
 
 
 def _ended(code: int | None) -> Finished:
