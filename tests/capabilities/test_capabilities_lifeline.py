@@ -77,12 +77,38 @@ def sleeper() -> Generator[int]:
             process.kill()
 
 
+def add(lifeline: Lifeline, group: int) -> None:
+    with lifeline.starting() as start:
+        start.became(group)
+
+
+@requirement("command:killed-host")
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+async def test_a_program_that_was_just_being_started_is_found() -> None:
+    lifeline = Lifeline()
+    with lifeline.starting() as failed:
+        pass
+    code = "import time; time.sleep(60)"
+    with lifeline.starting() as start:
+        found: list[subprocess.Popen[bytes]] = []
+        for mark in (start, failed):
+            env = {**mark.environment(os.environ)}
+            found.append(subprocess.Popen([sys.executable, "-c", code], env=env, start_new_session=True))  # noqa: ASYNC220
+        lifeline.close()
+        await gone(found[0].pid)
+        assert alive(found[1].pid)
+    found[1].kill()
+    for process in found:
+        process.wait()
+    lifeline.close()
+
+
 @requirement("command:killed-host")
 async def test_only_groups_that_still_live_are_ended() -> None:
     lifeline = Lifeline()
     with sleeper() as first, sleeper() as second, sleeper() as third:
         for pid in (first, second, third):
-            lifeline.add(pid)
+            add(lifeline, pid)
         lifeline.remove(second)
         lifeline.remove(second)
         lifeline.close()
@@ -96,12 +122,12 @@ async def test_a_watcher_that_was_ended_is_replaced_with_the_next_program() -> N
     lifeline = Lifeline()
     assert lifeline.pid is None
     with sleeper() as first, sleeper() as second:
-        lifeline.add(first)
+        add(lifeline, first)
         watcher = lifeline.pid
         assert watcher is not None
         os.kill(watcher, signal.SIGKILL)
         await gone(watcher)
-        lifeline.add(second)
+        add(lifeline, second)
         assert lifeline.pid not in (None, watcher)
         lifeline.close()
         assert lifeline.pid is None
@@ -114,7 +140,7 @@ async def test_a_watcher_that_was_ended_is_replaced_with_the_next_program() -> N
 async def test_a_watcher_holds_none_of_the_host_s_streams() -> None:
     lifeline = Lifeline()
     with sleeper() as pid:
-        lifeline.add(pid)
+        add(lifeline, pid)
         folder = Path(f"/proc/{lifeline.pid}/fd")
         found = {int(name): os.readlink(folder / name) for name in os.listdir(folder)}  # noqa: PTH115, PTH208
         lifeline.close()

@@ -70,13 +70,14 @@ async def run_program(
     begun = clock()
     watch = _Watch(cap)
     try:
-        transport = await _start(watch, command, cwd=cwd, env=env, fed=feed is not None)
+        with _lifeline.starting() as start:
+            transport = await _start(watch, command, cwd=cwd, env=start.environment(env), fed=feed is not None)
+            start.became(transport.get_pid())
     except (OSError, ValueError) as error:
         return Finished("failed-to-start", reason=_why(error), duration_ms=_ms(clock() - begun))
     pid = transport.get_pid()
     watch.job = Job.of(pid)
     _living.add(pid)
-    _lifeline.add(pid)
     try:
         stdin = transport.get_pipe_transport(0)
         if feed is not None and isinstance(stdin, asyncio.WriteTransport):
