@@ -179,7 +179,7 @@ async def test_only_what_a_dead_process_left_behind_is_removed(root: Path, again
 def scenarios(source: Random) -> list[dict[str, Any]]:
     """Random requests of every kind: most can be carried out, some are refused, which a crash must not change either."""
     found: list[dict[str, Any]] = []
-    for _ in range(3):
+    for _ in range(2):
         lines = [f"{source.choice('abc')}{number}\n" for number in range(source.randint(0, 12))]
         text = "".join(lines)
         edited = "".join(line for line in lines if source.random() > 0.2) + source.choice(["", "new\n", "\r\nlast"])
@@ -193,7 +193,8 @@ def scenarios(source: Random) -> list[dict[str, Any]]:
             {"op": "rename", "path": "a", "to": place, "base": base},
         ):
             found.append({"files": files, "request": request})
-    return found
+    made = {"op": "create", "path": "deep/er/new", "text": "one\n"}
+    return [*found, {"files": {}, "request": made}, {"files": {}, "request": made, "linkless": True}]
 
 
 @requirement("workspace:again")

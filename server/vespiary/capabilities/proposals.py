@@ -15,7 +15,7 @@ from vespiary.capabilities.paths import Located
 from vespiary.capabilities.ports import Policy, RunPort
 from vespiary.capabilities.requests import Fields
 from vespiary.capabilities.safe_files import refusal
-from vespiary.capabilities.temporary import tidy
+from vespiary.capabilities.temporary import left_behind, tidy
 from vespiary.capabilities.texts import encode, plain
 from vespiary.capabilities.view import Snapshot, View
 from vespiary.changes.diff import diff
@@ -28,6 +28,7 @@ from vespiary.model.edits import (
     FileChange,
     RenameFile,
     ReplaceText,
+    TextEdit,
     content_hash,
 )
 from vespiary.model.errors import RequestRefused
@@ -61,18 +62,20 @@ class Proposals:
             if not one.real:
                 raise RequestRefused("The workspace itself is no file.", code="workspace.path")
         async with self._alone(*located):
-            if caller.again:
-                await self._view.io(self._tidy, located)
             proposal = _Proposal(self._view, self._run, caller, policy.agent)
-            match op:
-                case "write":
-                    return await proposal.write(located[0], base, text)
-                case "create":
-                    return await proposal.create(located[0], text)
-                case "delete":
-                    return await proposal.delete(located[0], base)
-                case _:
-                    return await proposal.rename(located[0], located[1], base)
+            try:
+                match op:
+                    case "write":
+                        return await proposal.write(located[0], base, text)
+                    case "create":
+                        return await proposal.create(located[0], text)
+                    case "delete":
+                        return await proposal.delete(located[0], base)
+                    case _:
+                        return await proposal.rename(located[0], located[1], base)
+            finally:
+                if caller.again:
+                    await self._view.io(self._tidy, located)
 
     def _tidy(self, located: list[Located]) -> None:
         """Remove what the crash may have left of the change."""
@@ -130,14 +133,18 @@ class _Proposal:
         encode(text, located.path)
         wanted = content_hash(plain(text))
         before = self._caller.again and await self._holds(located, wanted)
-        if not before:
+        half = not before and self._caller.again and await self._view.io(self._half_made, located, text)
+        if not before and not half:
             await self._absent(located)
         shown = await self._shown(located.path, None, plain(text))
         changed = FileChanged(located.path, ChangeKind.CREATED)
         if before:
             self._applied(changed, shown)
         else:
-            await self._apply(CreateFile(located.path, text), f"create {located.path}", shown, changed)
+            change: FileChange = CreateFile(located.path, text)
+            if half:
+                change = ReplaceText(located.path, content_hash(""), (TextEdit(0, 0, text),), wanted)
+            await self._apply(change, f"create {located.path}", shown, changed)
         return {"state": "applied", "hash": wanted, "diff": shown}
 
     async def delete(self, located: Located, base: str) -> dict[str, Any]:
@@ -178,6 +185,14 @@ class _Proposal:
             return (await self._view.snapshot(located)).hash == wanted
         except RequestRefused:
             return False
+
+    def _half_made(self, located: Located, text: str) -> bool:
+        """Whether a crash came between the name and the content of a new file: two steps where there are no hard links."""
+        name, data = located.entry[-1], encode(text, located.path)
+        with suppress(OSError, RequestRefused), self._view.files.folder(located.entry[:-1]) as folder:
+            if text == plain(text) and not folder.read(name, located.path)[0]:
+                return any(folder.read(left, located.path)[0] == data for left in left_behind(folder))
+        return False
 
     async def _gone(self, located: Located) -> bool:
         """Whether there is no such file. That it is still open in the editor does not count: editors keep what was deleted."""

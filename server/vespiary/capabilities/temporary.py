@@ -28,14 +28,21 @@ def temporary(folder: Folder, fresh: str) -> Generator[str]:
             folder.unlink(name)
 
 
+def left_behind(folder: Folder) -> list[str]:
+    """The files of processes that are no more. Raises `OSError`."""
+    return [
+        name
+        for name in folder.names()
+        if (found := _NAME.match(name)) is not None and name not in _under_way and not _lives(int(found[1]))
+    ]
+
+
 def tidy(folder: Folder) -> None:
-    """Remove the files of processes that are no more. What cannot be removed stays."""
+    """Remove what was left behind. What cannot be removed stays."""
     with suppress(OSError):
-        for name in folder.names():
-            found = _NAME.match(name)
-            if found is not None and name not in _under_way and not _lives(int(found[1])):
-                with suppress(OSError):
-                    folder.unlink(name)
+        for name in left_behind(folder):
+            with suppress(OSError):
+                folder.unlink(name)
 
 
 def _lives(pid: int) -> bool:
