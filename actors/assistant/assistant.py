@@ -5,6 +5,7 @@ writes nor what other actors send.
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, cast
 
 from assistant_history import Call, History, parse_arguments
@@ -28,6 +29,7 @@ _CUT_CALL = (
 _CUT_TEXT = (
     "Your last reply was cut off at the length limit. Go on exactly where it stopped, without repeating anything."
 )
+_HALF = "before it had a result; it may have been done, wholly or in part."
 
 
 class Failed(Exception):
@@ -54,7 +56,10 @@ class Assistant(Actor):
         """The tools as the host told them; none before all actors were ready."""
         self._offer = Offer()
         self._pending = Pending()
-        self._working = False
+        self._working: asyncio.Task[Any] | None = None
+        """The task that converses, if one does."""
+        self._stopped: str | None = None
+        """Why the person stopped it, from then until it has ended."""
         self._lost: str | None = None
         """Why an earlier instance of this actor ended, if one did."""
 
@@ -67,7 +72,7 @@ class Assistant(Actor):
             return
         self._told = _fields(message).get("tools") or []
         self._offer = Offer(self._told)
-        if not self._queue and not self._working:
+        if not self._queue and self._working is None:
             self._status("waiting")
         await self._work()
 
@@ -78,7 +83,7 @@ class Assistant(Actor):
         text = fields.get("text")
         if not isinstance(text, str) or not text.strip():
             log.warn(f"A message without text from {message.sender} is left out.")
-            if message.sender == HOST and not self._working:
+            if message.sender == HOST and self._working is None:
                 self._finish("", _problem("assistant.message", "The task has no text.", "Say what to do."))
             return
         if self._told is None and self._lost is not None:
@@ -86,6 +91,19 @@ class Assistant(Actor):
             return
         self._queue.append(text if fields.get("role", "user") == "user" else f"[system] {text}")
         await self._work()
+
+    @on("vespiary.agent.interrupt")
+    def interrupt(self, message: Message) -> None:
+        """The person wants the task to stop. What was said and done so far stays; without a task nothing happens."""
+        if message.sender != HOST:
+            return
+        reason = str(_fields(message).get("reason") or "no reason was given")
+        if self._working is not None:
+            if self._stopped is None:
+                self._stopped = reason
+                self._working.cancel()
+        elif self._queue:
+            self._finish("", self._interrupted(reason))
 
     @on("vespiary.tool.result")
     def result(self, message: Message) -> None:
@@ -105,31 +123,48 @@ class Assistant(Actor):
         fields = _fields(message)
         actor, reason = str(fields.get("actor")), str(fields.get("message", "it gave no reason"))
         if actor == context.self_id():
-            # This is the new instance. What the broken one was about is lost, and somebody waits for its answer.
-            self._lost = f"The assistant broke and was started anew, without its conversation: {reason}"
-            if not self._working:
-                self._finish("", _problem("assistant.broken", self._lost, "Give the task again."))
+            self._broke(reason, kept=fields.get("kept") is True)
         elif actor.startswith(f"{context.scope()}/"):
             for call in self._pending.calls():
                 if self._offer.runs(_name(actor), call.name):
-                    self._answer(call, f"The actor that runs {call.name} broke during the call: {reason}")
+                    # Its new instance may still have it, or get it only now: nobody waits for it any more.
+                    self._refuse(call, f"The actor that runs {call.name} broke during the call: {reason}")
+
+    def _broke(self, reason: str, *, kept: bool) -> None:
+        """This is the new instance, and somebody may wait for the answer of the broken one."""
+        if not kept:
+            self._lost = f"The assistant broke and was started anew, without its conversation: {reason}"
+            if self._working is None:
+                self._finish("", _problem("assistant.broken", self._lost, "Give the task again."))
+        elif self._working is None and not self._queue:
+            told = (
+                f"The assistant broke on the last message, which is lost; the conversation before it is kept: {reason}"
+            )
+            self._finish("", _problem("assistant.broken", told, "Say it again, in other words."))
 
     # The conversation
 
     async def _work(self) -> None:
-        if self._working or self._told is None:
+        if self._working is not None or self._told is None:
             return
-        self._working = True
+        self._working = asyncio.current_task()
         try:
             while self._queue:
                 await self._task()
         finally:
-            self._working = False
+            self._working = self._stopped = None
 
     async def _task(self) -> None:
         said: list[str] = []
         try:
             self._finish(await self._converse(said))
+        except asyncio.CancelledError:
+            task, reason = self._working, self._stopped
+            if task is None or reason is None:
+                raise
+            task.uncancel()
+            self._stopped = None
+            self._finish(_joined(said), self._interrupted(reason))
         except Failed as error:
             self._finish(_joined(said), error.problem)
         except CapabilityError as error:
@@ -208,11 +243,36 @@ class Assistant(Actor):
         return None
 
     async def _round(self, reply: Completion) -> None:
-        """Run the calls of a reply, all at once, and keep the results in the order of the calls."""
+        """Run the calls of a reply, all at once, and keep the results in the order of the calls, however it ends."""
         calls = self._history.calls(reply.tool_calls, self._offer.names)
-        self._status("tools", ", ".join(dict.fromkeys(call.name for call in calls)))
-        seconds = self._settings.tool_timeout_ms / 1000
         results = {call.id: self._pending.open(call) for call in calls}
+        seconds = self._settings.tool_timeout_ms / 1000
+        try:
+            self._status("tools", ", ".join(dict.fromkeys(call.name for call in calls)))
+            self._start(calls)
+            if not all(future.done() for future in results.values()):
+                await asyncio.wait(results.values(), timeout=seconds)
+        except asyncio.CancelledError:
+            self._keep(reply, calls, results, f"was interrupted by the user {_HALF}")
+            raise
+        except Exception:
+            self._keep(reply, calls, results, f"broke off {_HALF}")
+            raise
+        self._keep(reply, calls, results, f"did not answer within {seconds:g} s and was cancelled.")
+
+    def _keep(
+        self, reply: Completion, calls: list[Call], results: Mapping[str, asyncio.Future[tuple[bool, str]]], open_: str
+    ) -> None:
+        """Put a round into the conversation. `open_` says what became of calls that wait still; they wait no longer."""
+        waiting = self._pending.calls()
+        for call in waiting:
+            self._pending.settle(call.id, False, f"{call.name} {open_}")
+        # The conversation comes first: it must be whole also when nothing can be sent any more.
+        self._history.round(reply, [(call, _shown(*results[call.id].result())) for call in calls])
+        for call in waiting:
+            self._refuse(call, f"{call.name} {open_}")
+
+    def _start(self, calls: list[Call]) -> None:
         for index, call in enumerate(calls):
             refusal = call.problem
             if index >= CALLS:
@@ -221,17 +281,24 @@ class Assistant(Actor):
                 self._answer(call, refusal)
             else:
                 messaging.send("vespiary.tool.call", {"call": call.id, "name": call.name, "arguments": call.arguments})
-        if not all(future.done() for future in results.values()):
-            await asyncio.wait(results.values(), timeout=seconds)
-        for call in self._pending.calls():
-            messaging.send("vespiary.tool.cancel", {"call": call.id})
-            self._answer(call, f"{call.name} did not answer within {seconds:g} s and was cancelled.")
-        self._history.round(reply, [(call, _shown(*results[call.id].result())) for call in calls])
 
     def _answer(self, call: Call, refusal: str) -> None:
         """The assistant answers a call itself, because no tool will."""
         self._pending.settle(call.id, False, refusal)
         messaging.send("vespiary.tool.result", {"call": call.id, "name": call.name, "ok": False, "content": refusal})
+
+    def _refuse(self, call: Call, refusal: str) -> None:
+        """A call that a tool may be busy with gets no answer from it any more."""
+        messaging.send("vespiary.tool.cancel", {"call": call.id})
+        self._answer(call, refusal)
+
+    def _interrupted(self, reason: str) -> dict[str, str]:
+        """Note in the conversation that the person stopped the task, after all that was said."""
+        self._history.say("\n\n".join([*self._queue, f"[system] The user stopped the task here ({reason})."]))
+        self._queue.clear()
+        return _problem(
+            "assistant.interrupted", f"The task was stopped: {reason}.", "The conversation is kept: say how to go on."
+        )
 
     def _finish(self, text: str, problem: dict[str, str] | None = None) -> None:
         self._status("done")
@@ -244,18 +311,27 @@ class Assistant(Actor):
     # State
 
     def snapshot(self) -> Any:
-        """The conversation, what waits to be said, and the tools."""
-        return {"version": 1, "history": self._history.messages, "queue": self._queue, "tools": self._told}
+        """All that matters between two tasks: the conversation, what waits to be said, and what was learnt in this scope."""
+        return {
+            "version": 1,
+            "history": self._history.messages,
+            "drawn": self._history.drawn,
+            "queue": self._queue,
+            "here": {"scope": context.scope(), "tools": self._told, "owners": self._offer.owners, "lost": self._lost},
+        }
 
     def restore(self, state: Any) -> None:
-        """Take the conversation up again."""
+        """Take the conversation up again. In another scope, which is a later run, the tools are what its host will tell."""
         if not isinstance(state, dict) or cast("dict[str, Any]", state).get("version") != 1:
             raise ActorError("The assistant cannot read this state: it was written by another version.")
         known = cast("dict[str, Any]", state)
-        self._history = History(known["history"])
+        self._history = History(known["history"], known["drawn"])
         self._queue = list(known["queue"])
-        self._told = known["tools"]
-        self._offer = Offer(self._told)
+        here = known["here"]
+        if here["scope"] == context.scope():
+            self._told, self._lost = here["tools"], here["lost"]
+            self._offer = Offer(self._told)
+            self._offer.owners.update(here["owners"])
 
 
 def _fields(message: Message) -> dict[str, Any]:

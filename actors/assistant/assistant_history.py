@@ -37,10 +37,11 @@ class Call:
 class History:
     """The messages of one conversation, without the system prompt."""
 
-    def __init__(self, messages: Iterable[Json] = ()) -> None:
+    def __init__(self, messages: Iterable[Json] = (), drawn: int = 0) -> None:
         self.messages: list[Json] = list(messages)
         self._ids = {call["id"] for message in self.messages for call in message.get("tool_calls", ())}
-        self._drawn = 0
+        self.drawn = drawn
+        """Ids that had to be found for calls so far: each is a new one."""
 
     def say(self, text: str) -> None:
         """Somebody speaks to the model. Speaking twice in a row makes one message: some models refuse two."""
@@ -81,8 +82,8 @@ class History:
     def _id(self, wanted: str) -> str:
         chosen = wanted
         while chosen in self._ids or not _ID.match(chosen):
-            self._drawn += 1
-            chosen = f"call_{len(self._ids) + self._drawn}"
+            self.drawn += 1
+            chosen = f"call_{len(self._ids) + self.drawn}"
         self._ids.add(chosen)
         return chosen
 

@@ -18,7 +18,8 @@ class Offer:
     def __init__(self, tools: object = ()) -> None:
         self.specs: list[dict[str, Any]] = []
         """As the model gets them, always in the same order: providers cache what stays the same."""
-        self._owners: dict[str, str] = {}
+        self.owners: dict[str, str] = {}
+        """Which actor runs which tool, as far as is known."""
         for tool in cast("list[object]", tools) if isinstance(tools, list) else []:
             self._add(tool)
         self.specs.sort(key=lambda spec: spec["name"])
@@ -26,11 +27,11 @@ class Offer:
 
     def runs(self, actor: str, tool: str) -> bool:
         """Whether the actor of that name runs the tool, as far as is known: whoever has not answered yet might be anybody."""
-        return self._owners.get(tool, actor) == actor
+        return self.owners.get(tool, actor) == actor
 
     def learn(self, actor: str, tool: str) -> None:
         """The actor of that name has answered for a tool."""
-        self._owners[tool] = actor
+        self.owners[tool] = actor
 
     def _add(self, tool: object) -> None:
         if not isinstance(tool, Mapping):
@@ -52,7 +53,7 @@ class Offer:
                 {"name": name, "description": str(given.get("description", "")), "parameters": parameters}
             )
             if isinstance(owner := given.get("actor"), str):
-                self._owners[name] = owner
+                self.owners[name] = owner
 
 
 class Pending:

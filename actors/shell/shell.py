@@ -15,6 +15,9 @@ def _title(command: str, args: list[str] | None = None, **_: object) -> str:
 class Shell(Actor):
     """The tool `execute_bash`."""
 
+    def snapshot(self) -> None:
+        """Nothing is kept from one command to the next."""
+
     @tool(title=_title)
     async def execute_bash(
         self,

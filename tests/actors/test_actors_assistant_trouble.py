@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger import requirement
-from support.talks import SCOPE, Talk, tool_spec
+from support.talks import SCOPE, Talk, tool_spec, well_formed
 from vespiary_sdk import ActorError
 
 
@@ -380,38 +380,16 @@ _REPLIES = st.one_of(
 
 @given(st.lists(_REPLIES, min_size=1, max_size=12), st.data())
 @settings(max_examples=150, deadline=None)
-def test_whatever_a_model_says_the_conversation_stays_well_formed(replies: list[Any], data: st.DataObject) -> None:
+def test_whatever_a_model_says_the_conversation_stayswell_formed(replies: list[Any], data: st.DataObject) -> None:
     talk = Talk({"max_rounds": 8})
     talk.ask("go")
     for text, calls, finish in replies:
         if not talk.thinking:
             talk.ask("more")
-        _well_formed(talk.heard)
+        well_formed(talk.heard)
         before = len(talk.calls)
         talk.say(text, *calls, finish=finish)
         for call in data.draw(st.permutations(talk.calls[before:])):
             talk.result(call["call"], f"result of {call['call']}")
     assert talk.host.failures == []
     assert talk.thinking or talk.done
-
-
-def _well_formed(messages: list[dict[str, Any]]) -> None:
-    assert messages[-1]["role"] in ("user", "tool")
-    open_calls: list[str] = []
-    used: set[str] = set()
-    before = None
-    for message in messages:
-        if message["role"] == "tool":
-            assert message["tool_call_id"] == open_calls.pop(0)
-        else:
-            assert not open_calls
-            assert message["role"] != before
-        before = message["role"]
-        ids = [call["id"] for call in message.get("tool_calls", ())]
-        assert not used & set(ids)
-        assert len(ids) == len(set(ids))
-        used |= set(ids)
-        open_calls += ids
-        if message["role"] == "assistant":
-            assert message["content"].strip() or ids
-    assert not open_calls

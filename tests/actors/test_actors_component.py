@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from ledger import requirement
 from support.sandbox import SCOPE, Sandbox
-from vespiary.model.ids import HOST_ACTOR, SYSTEM_SCOPE, ActorId
+from support.talks import SCOPE as SCRIPTED
+from support.talks import tool_spec
+from support.tapes import Input, Outputs, Recorder, Tape, plain
+from vespiary.model.ids import HOST_ACTOR, SYSTEM_SCOPE, ActorId, Scope
 from vespiary.model.messages import Envelope
-from vespiary.model.steps import Deliver, Limits, Request, Send, StepResult
+from vespiary.model.steps import CancelRequest, Deliver, Limits, Request, Send, StepResult
 from vespiary.wasm.components import ComponentStore
 from vespiary.wasm.guests import WasmGuests
 from vespiary_sdk.testing import FakeWorkspace, completion
@@ -95,6 +98,79 @@ def test_the_assistant_converses_inside_the_component(sandbox: Sandbox) -> None:
     assert sandbox.restore(state, "assistant").failure is None
     call = request(deliver(sandbox, "assistant", "vespiary.agent.message", {"text": "more"}, host=True), "llm")
     assert len(json.loads(call.payload)["messages"]) == 7
+
+
+def reenact(sandbox: Sandbox, tape: Tape, at: int) -> None:
+    """Play a tape to an assistant in the component from its state before input `at`, and compare what comes of it."""
+    config = {"max_rounds": 4, "tool_timeout_ms": 1000}
+    make(sandbox, "assistant", config)
+    assert sandbox.restore(tape.states[at], "assistant").failure is None
+    open_: dict[int, str] = {}
+    for entry, expected in zip(tape.inputs[at:], tape.outputs[at:], strict=True):
+        if entry.is_answer:
+            number = next(number for number, capability in open_.items() if capability == entry.type)
+            del open_[number]
+            result = sandbox.answer(number, json.dumps(entry.payload), "assistant", ok=entry.ok)
+        else:
+            scope = Scope(entry.sender.partition("/")[0].replace(SCRIPTED, SCOPE))
+            sender = ActorId(entry.sender.replace(SCRIPTED, SCOPE))
+            payload = json.dumps(entry.payload).replace(SCRIPTED, SCOPE)
+            result = sandbox.run("assistant", Deliver(Envelope("root:m1", entry.type, sender, scope, payload)))
+        assert result.failure is None
+        told: Outputs = []
+        for output in result.outputs:
+            match output:
+                case Send():
+                    told.append(("send", output.type, plain(json.loads(output.payload))))
+                case Request():
+                    open_[output.id] = output.capability
+                    told.append(("request", output.capability, plain(json.loads(output.payload))))
+                case CancelRequest():
+                    told.append(("cancel", open_.pop(output.id)))
+                case _:
+                    pass
+        assert sorted(told, key=str) == expected, entry
+
+
+@requirement("actors:in-the-component", "actors:assistant-snapshot", "actors:interrupt")
+def test_a_conversation_goes_on_from_its_state_inside_the_component(sandbox: Sandbox) -> None:
+    recorder = Recorder({"max_rounds": 4, "tool_timeout_ms": 1000})
+    recorder.ask("before all")
+    recorder.ready(tool_spec("look"), tool_spec("run", actor="shell"))
+    recorder.say("", ("look", {}), ("", {}), ("look", "["))
+    recorder.result("call-1", "seen", "files")
+    recorder.say("First.")
+    recorder.ask("again")
+    recorder.say("", ("look", {}), ("run", {}), ("look", {"at": "é"}))
+    recorder.play(Input("vespiary.actor.failed", {"actor": f"{SCRIPTED}/files", "message": "it trapped"}))
+    recorder.play(Input("vespiary.agent.interrupt", {"reason": "enough"}))
+    recorder.play(Input("vespiary.agent.interrupt", {"reason": "enough"}))
+    recorder.ask("and now")
+    recorder.play(Input("vespiary.agent.interrupt", {"reason": "no"}))
+    recorder.ask("so")
+    recorder.say("", ("run", {}))
+    recorder.play(Input("timer", {}))
+    recorder.say("Done.")
+    tape = recorder.tape
+    assert len(tape.states) >= 6
+    for at in tape.states:
+        # What the state knows of its scope is moved to that of the sandbox.
+        tape.states[at] = tape.states[at].replace(SCRIPTED, SCOPE)
+        reenact(sandbox, tape, at)
+        state = sandbox.snapshot("assistant").state
+        assert state == tape.states[max(tape.states)].replace(SCRIPTED, SCOPE)
+        sandbox.destroy("assistant")
+
+
+@requirement("actors:in-the-component", "sdk:snapshot")
+def test_only_actors_that_tell_their_state_have_one_inside_the_component(sandbox: Sandbox) -> None:
+    make(sandbox, "shell")
+    make(sandbox, "files")
+    assert sandbox.snapshot("shell").state == "null"
+    assert sandbox.snapshot("files").state == '{"version":1,"seen":{}}'
+    sandbox.python("from vespiary_sdk import Actor\nclass Silent(Actor): pass", "silent")
+    assert sandbox.snapshot("silent").state is None
+    assert sandbox.restore("null", "shell").failure is None
 
 
 @requirement("actors:in-the-component", "actors:invalid-arguments")

@@ -46,6 +46,15 @@ def test_the_net_change_of_a_file_is_what_a_person_would_say() -> None:
     assert net(renamed("a", "b"), deleted("b")) == (deleted("a"),)
 
 
+@requirement("app:net-changes")
+def test_a_change_that_is_told_again_after_a_crash_counts_once() -> None:
+    assert net(created("a"), created("a"), renamed("a", "b"), renamed("a", "b")) == (created("b"),)
+    assert net(created("a"), deleted("a"), deleted("a")) == ()
+    assert net(renamed("a", "b"), renamed("b", "c"), renamed("b", "c")) == (renamed("a", "c"),)
+    # Really twice: something was in between.
+    assert net(created("a"), renamed("a", "b"), deleted("b"), created("a"), renamed("a", "b")) == (created("b"),)
+
+
 PATHS = st.sampled_from("abc")
 
 

@@ -12,6 +12,7 @@ import anyio.lowlevel
 import pytest
 from ledger import requirement
 from support.memory_ports import CALLER, Ask, MemoryRun, asker
+from support.processes import STUBBORN, gone, pids
 from vespiary.capabilities.command import CommandCapability
 from vespiary.capabilities.environment import command_environment, is_secret
 from vespiary.capabilities.output import HeadTail
@@ -37,27 +38,6 @@ async def refused(command: Ask, **request: Any) -> RequestRefused:
     with pytest.raises(RequestRefused) as caught:
         await command(**request)
     return caught.value
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; a zombie that nobody has reaped yet does not."""
-    try:
-        os.kill(pid, 0)
-        if sys.platform == "linux":
-            state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].strip()
-        else:
-            state = subprocess.run(
-                ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, check=False
-            ).stdout.decode()
-    except OSError:
-        return False
-    return state[:1] not in ("", "Z")
-
-
-async def gone(pid: int) -> None:
-    with anyio.fail_after(5):
-        while alive(pid):  # noqa: ASYNC110 - nothing tells of the end of somebody else's child
-            await anyio.sleep(0.01)
 
 
 @requirement("command:outcome")
@@ -199,24 +179,6 @@ async def test_a_timeout_keeps_what_was_said_so_far(command: Ask) -> None:
     answer = await python(command, code, timeout_ms=700)
     assert (answer["status"], answer["stdout"].strip()) == ("timed-out", "here")
     assert answer["duration_ms"] < 5000
-
-
-STUBBORN = """
-import os, signal, subprocess, sys, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])  # inherits what is ignored
-with open("pids.new", "w", encoding="ascii") as file:
-    file.write(f"{os.getpid()} {child.pid}")
-os.rename("pids.new", "pids")
-time.sleep(60)
-"""
-
-
-async def pids(root: Path) -> list[int]:
-    with anyio.fail_after(10):
-        while not (root / "pids").exists():  # noqa: ASYNC110 - a file is all that the child can give
-            await anyio.sleep(0.01)
-    return [int(pid) for pid in (root / "pids").read_text(encoding="utf-8").split()]
 
 
 @requirement("command:group")

@@ -9,6 +9,7 @@ REQUIREMENTS = {
     "app:prompt-context": "A task's file, selection and diagnostics reach the agent. [issue 2, 7]",
     "app:atomic-edit": "An edited file is the old one or the new one, whole, whenever the process is killed. [issue 2, 8]",
     "app:cancel": "Cancelling a run stops its model call and ends it within a second. [issue 2, 4]",
+    "app:interrupt": "The agent of a cancelled run gets a moment to stop by itself, with its conversation whole. [issue 3]",
     "app:model-trouble": "429 with Retry-After, 500, a cut stream and garbage are survived or told clearly. [issue 2, done when]",
     "app:unknown-agent": "An unknown agent or a missing model is told at once, with what to do. [issue 2, 10]",
     "app:narrow-grants": "A child agent never has more than its parent. [architecture, grants]",

@@ -8,6 +8,7 @@ REQUIREMENTS: dict[str, str] = {
     "command:group": "A timeout or a cancel ends the whole process group, even one that ignores signals. [wit/command.wit]",
     "command:no-hang": "A background process that keeps a pipe open does not keep the command from ending. [issue 2, point 6]",
     "command:exit": "What still runs is ended when the host exits. [issue 2, point 7]",
+    "command:killed-host": "What still runs is ended when the host is killed, within a second or two. [issue 3]",
     "command:secrets": "The environment of a command holds none of the host's secrets. [wit/command.wit]",
     "command:unsaved": "An answer names the open documents whose unsaved changes the program did not see. [wit/command.wit]",
     "command:cwd": "A command runs in a folder of the workspace only. [wit/command.wit]",

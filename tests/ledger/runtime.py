@@ -32,7 +32,7 @@ REQUIREMENTS: dict[str, str] = {
     "runtime:request-problems": "A refused, unknown or failed request is answered with a problem [issue 2, point 4]",
     "runtime:request-cancel": "A request ends with its actor's wish or its scope, and is not answered [issue 2, point 4]",
     "runtime:request-bounds": "Requests under way are limited per actor and per run [issue 2, point 4]",
-    "runtime:timer": "A timer wakes its actor after a time of at most a day [issue 2, point 2]",
+    "runtime:timer": "A timer wakes its actor after a time of at most a day, a crash in between included [issue 2, point 2]",
     "runtime:handler-failure": "An actor whose handler fails lives on, and its outputs count [ARCHITECTURE.md]",
     "runtime:restart": "An actor that dies is made anew without the fatal input; scope and parent are told [ARCHITECTURE.md]",
     "runtime:restart-limit": "An actor that dies too often ends its agent, which says why [ARCHITECTURE.md]",

@@ -14,7 +14,7 @@ REQUIREMENTS: dict[str, str] = {
     "sdk:asyncio": "gather, TaskGroup, timeout, sleep, queues work in handlers; several handlers may wait. [actor ABI]",
     "sdk:capabilities": "A capability is awaited, gives a value, and raises CapabilityError when refused. [issue 2, point 3]",
     "sdk:author-traceback": "A failure shows the author's file, line and source, and none of the SDK's frames. [issue 2, point 3]",
-    "sdk:snapshot": "State is saved and taken back; there is none while a handler waits. [issue 2, point 3]",
+    "sdk:snapshot": "State is saved and taken back, whole or not at all; there is none while something waits. [issue 2, point 3]",
     "sdk:constructor-never-fails": "An actor that cannot be made says why in describe. [WIT actor]",
     "sdk:exit-is-a-failure": "sys.exit and its like fail the handler; the actor lives. [issue 2, containment]",
     "sdk:bundle": "An actor's files are modules and packages with data, without a file system. [issue 2, point 3]",

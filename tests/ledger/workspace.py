@@ -10,6 +10,7 @@ REQUIREMENTS: dict[str, str] = {
     "workspace:round-trip": "Byte order marks, line endings, permissions and links stay as they were. [issue 2, point 8]",
     "workspace:stale": "An edit made against another text is refused as stale and changes nothing. [issue 2, done when]",
     "workspace:once": "An edit is applied once, however often it is asked for. [architecture, The step]",
+    "workspace:again": "A change made again after a crash ends as if there had been none: files, answer, what is told. [issue 3]",
     "workspace:atomic": "A file on disk is changed at once or not at all, and confirmed by reading it. [issue 2, point 8]",
     "workspace:serial": "Changes to one file wait for one another. [architecture, Changes]",
     "workspace:told": "What became of every proposal is told with its diff, and what changed is noted. [issue 2, point 7]",

@@ -221,6 +221,31 @@ async def test_a_timer_sleeps_for_what_it_was_asked_and_at_most_a_day() -> None:
 
 
 @requirement("runtime:timer")
+@pytest.mark.parametrize(
+    ("again", "asked", "now", "left"),
+    [
+        (False, 100, 900, 1.5),
+        (True, 100, 1000, 0.6),
+        (True, 100, 1600, 0.0),
+        (True, 100, 10**9, 0.0),
+        (True, 900, 100, 1.5),  # the clock was set back
+        (True, 0, 10**9, 1.5),  # nobody knows when it was asked
+    ],
+)
+async def test_a_timer_that_a_crash_cut_short_sleeps_for_what_is_left(
+    again: bool, asked: int, now: int, left: float
+) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    caller = Caller(RUN, SYSTEM_SCOPE, "agent", HOST_ACTOR, 1, asked=asked * 1_000_000, again=again)
+    await Timer(sleep, lambda: now * 1_000_000)(caller, '{"millis": 1500}')
+    assert slept == [pytest.approx(left)]
+
+
+@requirement("runtime:timer")
 async def test_a_timer_wakes_its_actor() -> None:
     due = anyio.Event()
 

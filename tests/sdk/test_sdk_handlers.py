@@ -286,65 +286,6 @@ def test_a_missing_module_comes_with_advice() -> None:
         FakeHost(Faulty).send("import")
 
 
-class Counter(Actor):
-    def __init__(self, config: dict[str, Any]) -> None:
-        super().__init__(config)
-        self.count = int(config.get("start", 0))
-
-    @on("add")
-    async def add(self, message: Message) -> None:
-        await sleep(message.payload)
-        self.count += 1
-
-    def snapshot(self) -> Any:
-        return {"count": self.count}
-
-    def restore(self, state: Any) -> None:
-        self.count = state["count"]
-
-
-@requirement("sdk:snapshot")
-def test_state_is_saved_and_taken_back() -> None:
-    host = FakeHost(Counter, {"start": 2})
-    host.send("add", 0)
-    assert host.snapshot() == '{"count":3}'
-    other = FakeHost(Counter)
-    other.restore(host.snapshot() or "")
-    assert other.actor.count == 3
-
-
-@requirement("sdk:snapshot")
-def test_there_is_no_state_while_a_handler_waits() -> None:
-    host = FakeHost(Counter)
-    host.send("add", 1)
-    assert host.snapshot() is None
-    host.advance(1)
-    assert host.snapshot() == '{"count":1}'
-
-
-@requirement("sdk:snapshot")
-def test_an_actor_without_state_has_an_empty_one() -> None:
-    state = FakeHost(Waiter).snapshot()
-    assert state == "null"
-    FakeHost(Waiter).restore(state)
-
-
-@requirement("sdk:snapshot")
-def test_a_state_that_does_not_fit_is_refused_with_a_reason() -> None:
-    with pytest.raises(ActorError, match="KeyError"):
-        FakeHost(Counter).restore("{}")
-
-
-def test_a_snapshot_without_a_json_form_is_none_and_a_log_line() -> None:
-    class Bad(Actor):
-        def snapshot(self) -> Any:
-            return {1, 2}
-
-    host = FakeHost(Bad)
-    assert host.snapshot() is None
-    assert "set has no JSON form" in host.log[0].text
-
-
 @requirement("sdk:constructor-never-fails")
 def test_an_actor_that_cannot_be_made_says_why() -> None:
     class Picky(Actor):

@@ -87,3 +87,26 @@ class Talk:
     @property
     def states(self) -> list[str]:
         return [payload["state"] for payload in self.sent("vespiary.agent.status")]
+
+
+def well_formed(messages: list[dict[str, Any]]) -> None:
+    """What a provider takes back."""
+    assert messages[-1]["role"] in ("user", "tool")
+    open_calls: list[str] = []
+    used: set[str] = set()
+    before = None
+    for message in messages:
+        if message["role"] == "tool":
+            assert message["tool_call_id"] == open_calls.pop(0)
+        else:
+            assert not open_calls
+            assert message["role"] != before
+        before = message["role"]
+        ids = [call["id"] for call in message.get("tool_calls", ())]
+        assert not used & set(ids)
+        assert len(ids) == len(set(ids))
+        used |= set(ids)
+        open_calls += ids
+        if message["role"] == "assistant":
+            assert message["content"].strip() or ids
+    assert not open_calls

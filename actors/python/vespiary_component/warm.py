@@ -108,6 +108,9 @@ class _Sample(Actor):
     def snapshot(self) -> Any:
         return {"n": 1}
 
+    def restore(self, state: Any) -> None:
+        self.config["n"] = state["n"]
+
 
 _ANSWER = json.dumps(
     {

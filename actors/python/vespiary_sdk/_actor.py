@@ -70,11 +70,16 @@ class Actor:
         self.config = config
 
     def snapshot(self) -> Any:
-        """The state as JSON-able data, asked for when no handler waits. The default has none."""
+        """The whole state as JSON-able data, asked for when no handler waits.
+
+        A new instance that is given it by `restore` must go on as this one would: what it leaves out is lost. An actor that keeps
+        nothing between messages says so by giving None. One that does not define this method has no snapshot: the host then
+        keeps all messages for it instead.
+        """
         return None
 
     def restore(self, state: Any) -> None:
-        """Take over what `snapshot` gave, in a freshly made instance."""
+        """Take over what `snapshot` gave, in a freshly made instance; it may live in another scope, with another configuration."""
 
     def status(self, detail: str, title: str | None = None) -> None:
         """Tell whoever watches how the running tool call gets on. Does nothing outside of a tool."""

@@ -40,6 +40,8 @@ class Instance:
         self._tools: dict[str, ToolInfo] = {}
         self._handlers: list[Handler] = []
         self._step(lambda: self._make(make))
+        self._born: set[asyncio.Task[Any]] = asyncio.all_tasks(self._runtime.loop)
+        """What the constructor set going: a new instance's constructor does so again."""
 
     # The host's calls
 
@@ -62,15 +64,24 @@ class Instance:
         return self._step(lambda: self._runtime.loop.answer(request, ok, payload))
 
     def snapshot(self) -> str | None:
-        """The state as JSON text; none while something waits, and when the actor cannot tell it."""
+        """The state as JSON text; none while something waits, and when the actor cannot tell it.
+
+        None makes the host keep all that the actor was sent, so that it can be told again; a state lets go of it. So nothing is a
+        state that does not give the whole actor back.
+        """
         actor = self._actor
-        if actor is None or self._tasks or self._runtime.loop.busy:
+        if actor is None or not _overrides(actor.snapshot, Actor.snapshot) or self._waits():
             return None
         found: list[str] = []
 
         def take() -> None:
             try:
-                found.append(_runtime.to_json(actor.snapshot()))
+                state = _runtime.to_json(actor.snapshot())
+                if state != "null" and not _overrides(actor.restore, Actor.restore):
+                    raise ActorError(
+                        f"{type(actor).__name__} has `snapshot` without `restore`: its state would be lost."
+                    )
+                found.append(state)
             except BaseException as error:  # noqa: BLE001 - the actor boundary
                 self._runtime.port.log("error", f"snapshot failed:\n{explain(error)}")
 
@@ -93,6 +104,11 @@ class Instance:
         self._step(give)
         if errors:
             raise ActorError(f"The actor could not take its state back:\n{errors[0]}")
+
+    def _waits(self) -> bool:
+        """Whether anything is under way that a state cannot tell: a handler, a request, a task of the actor's own making."""
+        loop = self._runtime.loop
+        return bool(self._tasks) or loop.busy or not asyncio.all_tasks(loop) <= self._born
 
     # Within a step
 
@@ -207,6 +223,11 @@ class Instance:
         except BaseException as error:  # noqa: BLE001 - the actor boundary: told to the model and to the author
             self._fail(id, error)
             _answer(call, False, f"{tool.name} failed: {brief(error)}")
+
+
+def _overrides(method: Callable[..., Any], base: Callable[..., Any]) -> bool:
+    """Whether a method of an actor is the author's own."""
+    return getattr(method, "__func__", method) is not base
 
 
 def _answer(call: Call, ok: bool, content: str) -> None:

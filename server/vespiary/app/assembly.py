@@ -52,7 +52,7 @@ class Assembly:
             "llm": LlmCapability(steward, self._models.of),
             "http": HttpCapability(steward),
             "agents": AgentsCapability(steward),
-            "timer": Timer(),
+            "timer": Timer(now=options.clock.now),
         }
 
     def warm(self) -> None:

@@ -15,6 +15,7 @@ import anyio.to_thread
 from vespiary.capabilities.paths import Located, Paths
 from vespiary.capabilities.ports import Buffer
 from vespiary.capabilities.safe_files import Folder, SafeFiles, refusal
+from vespiary.capabilities.temporary import temporary
 from vespiary.capabilities.texts import decode, encode, plain
 from vespiary.changes.diff import EditsInvalid, apply_edits
 from vespiary.model.edits import (
@@ -101,17 +102,11 @@ class DiskEditor:
             if content_hash(new) != change.after:
                 return _refused(f"The edits to {change.path!r} do not give the text that they promise.")
             written = encode(new, change.path, marked=marked)
-            temporary = self._temporary()
-            folder.write_new(temporary, written, stat.S_IMODE(status.st_mode))
-            try:
-                now = folder.stat(name)
-                if _identity(now) != _identity(status):
+            with temporary(folder, self._fresh()) as prepared:
+                folder.write_new(prepared, written, stat.S_IMODE(status.st_mode))
+                if _identity(folder.stat(name)) != _identity(status):
                     return _stale(f"{change.path!r} has changed.")
-                folder.replace(temporary, name)
-                temporary = None
-            finally:
-                if temporary is not None:
-                    folder.unlink(temporary)
+                folder.replace(prepared, name)
             return self._confirm(folder, name, change.path, change.after)
 
     def _create(self, change: CreateFile) -> ApplyResult:
@@ -123,14 +118,9 @@ class DiskEditor:
         with self._files.folder(located.entry[:-1], create=True) as folder:
             if folder.exists(name):
                 return _refused(f"{change.path!r} exists already.")
-            temporary = self._temporary()
-            folder.write_new(temporary, data, None)
-            try:
-                folder.claim(temporary, name)
-            except BaseException:
-                if folder.exists(temporary):
-                    folder.unlink(temporary)
-                raise
+            with temporary(folder, self._fresh()) as prepared:
+                folder.write_new(prepared, data, None)
+                folder.claim(prepared, name)
             return self._confirm(folder, name, change.path, content_hash(plain(change.text)))
 
     def _delete(self, change: DeleteFile) -> ApplyResult:
@@ -177,9 +167,6 @@ class DiskEditor:
         if found == expected:
             return _APPLIED
         return _refused(f"{path!r} was written, but somebody else changed it at the same moment. Read it again.")
-
-    def _temporary(self) -> str:
-        return f".vespiary-{self._fresh()}.tmp"
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:

@@ -11,9 +11,15 @@ class FileLedger:
         """Of each touched path: where its file was when the run began; none for a file that the run made."""
         self._gone: set[str] = set()
         """Paths whose file of the beginning was deleted."""
+        self._last: dict[str, FileChanged] = {}
+        """The last change of each path: one that was told before a crash may be told once more."""
 
     def add(self, change: FileChanged) -> None:
-        """Note a change that was applied."""
+        """Note a change that was applied. The same one once more counts for nothing."""
+        paths = [change.path] if change.was is None else [change.path, change.was]
+        if all(self._last.get(path) == change for path in paths):
+            return
+        self._last.update(dict.fromkeys(paths, change))
         match change.change:
             case ChangeKind.CREATED:
                 self._origins[change.path] = None

@@ -81,6 +81,8 @@ class Steward:
     async def stop(self, caller: Caller, scope: Scope) -> None:
         """End a descendant."""
         colony = self._colony()
+        if caller.again and colony.run_of(scope) is None:
+            return  # ended before the crash that lost the answer
         if scope not in set(colony.descendants(caller.scope)):
             raise RequestRefused(f"{scope} is not an agent below this one.", code="agents.scope")
         await colony.stop(scope, f"{caller.agent} stopped it")

@@ -41,6 +41,9 @@ log = logging.getLogger(__name__)
 STOP_SECONDS = 1.0
 """How long the agents of a run may take to stop before the run ends without them."""
 
+INTERRUPT_SECONDS = 0.3
+"""How much of that they have to stop by themselves, so that the conversation is whole."""
+
 SILENCE_SECONDS = 0.5
 """How often a run is asked whether anything is under way in it."""
 
@@ -173,10 +176,22 @@ class Workspace:
             run.answer(Outcome.CANCELLED, run.text, Problem("run.cancelled", "The server stopped."))
         if self._colony is not None:
             with anyio.move_on_after(STOP_SECONDS):
+                if run.cancelled.is_set():
+                    await self._interrupt(run, self._colony)
                 await self._colony.cancel(run.id)
         run.finish()
         if self._assembly is not None:
             await self._assembly.run_ended(run.id)
+
+    async def _interrupt(self, run: Run, colony: "Colony") -> None:
+        """Ask the agent to stop, and give it a moment until nothing of it is under way."""
+        if run.root is None or colony.quiet(run.id):
+            return
+        with suppress(VespiaryError):  # the scope has ended
+            colony.send(run.root, vocabulary.AGENT_INTERRUPT, to_json({"reason": "the run was cancelled"}))
+            with anyio.move_on_after(INTERRUPT_SECONDS):
+                while not colony.quiet(run.id):  # noqa: ASYNC110 - the colony does not tell when it is
+                    await anyio.sleep(INTERRUPT_SECONDS / 30)
 
     async def _context_text(self, task: Task) -> str | None:
         if task.context is None or task.context.range is None:

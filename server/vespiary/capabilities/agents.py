@@ -44,5 +44,5 @@ class AgentsCapability:
         return to_json({"scope": scope, "name": name})
 
     def repeatable(self, payload: str) -> bool:
-        """Never: the child may have been made before the crash."""
-        return False
+        """All are: the run makes one child for each request, however often it is asked, and a child ends once."""
+        return True

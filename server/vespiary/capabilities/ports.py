@@ -90,9 +90,12 @@ class RunPort(Protocol):
         ...
 
     async def spawn(self, caller: Caller, agent: str, prompt: str | None) -> tuple[Scope, str]:
-        """Make a child agent and wait until it is ready; gives its scope and name."""
+        """Make a child agent and wait until it is ready; gives its scope and name.
+
+        With `caller.again` it may have been made before: then it is that one, for the same actor and request.
+        """
         ...
 
     async def stop(self, caller: Caller, scope: Scope) -> None:
-        """End a descendant of the caller's scope."""
+        """End a descendant of the caller's scope. With `caller.again`, one that is gone was ended before."""
         ...

@@ -21,6 +21,7 @@ from typing import Any, Literal
 import anyio
 
 from vespiary.capabilities.jobs import Job
+from vespiary.capabilities.lifeline import Lifeline
 from vespiary.capabilities.output import HeadTail
 
 TERM_GRACE = 0.4
@@ -32,6 +33,8 @@ REAP_GRACE = 2.0
 
 _living: set[int] = set()
 """Groups to be ended when the host exits."""
+_lifeline = Lifeline()
+"""Ends them when the host cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,9 @@ async def run_program(
     begun = clock()
     watch = _Watch(cap)
     try:
-        transport = await _start(watch, command, cwd=cwd, env=env, fed=feed is not None)
+        with _lifeline.starting() as start:
+            transport = await _start(watch, command, cwd=cwd, env=start.environment(env), fed=feed is not None)
+            start.became(transport.get_pid())
     except (OSError, ValueError) as error:
         return Finished("failed-to-start", reason=_why(error), duration_ms=_ms(clock() - begun))
     pid = transport.get_pid()
@@ -91,6 +96,7 @@ async def run_program(
         _signal(pid, watch, kill=True)
         transport.close()
         _living.discard(pid)
+        _lifeline.remove(pid)
     ended = Finished("timed-out") if waiting.cancelled_caught else _ended(transport.get_returncode())
     return Finished(
         status=ended.status,
@@ -187,6 +193,8 @@ def _end_all() -> None:
         else:
             with contextlib.suppress(OSError):
                 os.killpg(pid, signal.SIGKILL)
+        _lifeline.remove(pid)
+    _lifeline.close()
 
 
 def _ended(code: int | None) -> Finished:

@@ -1,10 +1,12 @@
 """Changes that actors propose: checked against what they were made from, applied by the editor, told to the run.
 
-Proposals for one file wait for one another. Knows texts, hashes and the two ports; grants and mode were checked before.
+Proposals for one file wait for one another. One that is made `again` after a crash, and finds that what it wants is so already, was
+applied before: it is answered and told as it would have been then, except for what a diff cannot know any more. Knows texts, hashes
+and the two ports; grants and mode were checked before.
 """
 
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import anyio
@@ -13,6 +15,7 @@ from vespiary.capabilities.paths import Located
 from vespiary.capabilities.ports import Policy, RunPort
 from vespiary.capabilities.requests import Fields
 from vespiary.capabilities.safe_files import refusal
+from vespiary.capabilities.temporary import left_behind, tidy
 from vespiary.capabilities.texts import encode, plain
 from vespiary.capabilities.view import Snapshot, View
 from vespiary.changes.diff import diff
@@ -25,6 +28,7 @@ from vespiary.model.edits import (
     FileChange,
     RenameFile,
     ReplaceText,
+    TextEdit,
     content_hash,
 )
 from vespiary.model.errors import RequestRefused
@@ -59,15 +63,25 @@ class Proposals:
                 raise RequestRefused("The workspace itself is no file.", code="workspace.path")
         async with self._alone(*located):
             proposal = _Proposal(self._view, self._run, caller, policy.agent)
-            match op:
-                case "write":
-                    return await proposal.write(located[0], base, text)
-                case "create":
-                    return await proposal.create(located[0], text)
-                case "delete":
-                    return await proposal.delete(located[0], base)
-                case _:
-                    return await proposal.rename(located[0], located[1], base)
+            try:
+                match op:
+                    case "write":
+                        return await proposal.write(located[0], base, text)
+                    case "create":
+                        return await proposal.create(located[0], text)
+                    case "delete":
+                        return await proposal.delete(located[0], base)
+                    case _:
+                        return await proposal.rename(located[0], located[1], base)
+            finally:
+                if caller.again:
+                    await self._view.io(self._tidy, located)
+
+    def _tidy(self, located: list[Located]) -> None:
+        """Remove what the crash may have left of the change."""
+        for parts in {folder for one in located for folder in (one.real[:-1], one.entry[:-1])}:
+            with suppress(OSError), self._view.files.folder(parts) as folder:
+                tidy(folder)
 
     @asynccontextmanager
     async def _alone(self, *located: Located) -> AsyncGenerator[None]:
@@ -105,6 +119,8 @@ class _Proposal:
         snapshot = await self._view.snapshot(located)
         if snapshot.hash == after:
             # Nothing to do: the text is the wanted one, or this very proposal was applied before its answer was lost.
+            if self._caller.again and base != after:
+                self._applied(FileChanged(snapshot.path, ChangeKind.MODIFIED))
             return {"state": "applied", "hash": after, "diff": ""}
         self._fresh(snapshot, base)
         edits = await self._view.io(diff, snapshot.text, text)
@@ -115,13 +131,26 @@ class _Proposal:
 
     async def create(self, located: Located, text: str) -> dict[str, Any]:
         encode(text, located.path)
-        await self._absent(located)
+        wanted = content_hash(plain(text))
+        before = self._caller.again and await self._holds(located, wanted)
+        half = not before and self._caller.again and await self._view.io(self._half_made, located, text)
+        if not before and not half:
+            await self._absent(located)
         shown = await self._shown(located.path, None, plain(text))
         changed = FileChanged(located.path, ChangeKind.CREATED)
-        await self._apply(CreateFile(located.path, text), f"create {located.path}", shown, changed)
-        return {"state": "applied", "hash": content_hash(plain(text)), "diff": shown}
+        if before:
+            self._applied(changed, shown)
+        else:
+            change: FileChange = CreateFile(located.path, text)
+            if half:
+                change = ReplaceText(located.path, content_hash(""), (TextEdit(0, 0, text),), wanted)
+            await self._apply(change, f"create {located.path}", shown, changed)
+        return {"state": "applied", "hash": wanted, "diff": shown}
 
     async def delete(self, located: Located, base: str) -> dict[str, Any]:
+        if self._caller.again and await self._gone(located):
+            self._applied(FileChanged(located.path, ChangeKind.DELETED))
+            return {"state": "applied", "diff": ""}
         snapshot = await self._view.snapshot(located)
         self._fresh(snapshot, base)
         shown = await self._shown(snapshot.path, snapshot.text, None)
@@ -130,6 +159,11 @@ class _Proposal:
         return {"state": "applied", "diff": shown}
 
     async def rename(self, located: Located, to: Located, base: str) -> dict[str, Any]:
+        if self._caller.again and await self._gone(located) and await self._holds(to, base):
+            text = (await self._view.snapshot(to)).text
+            shown = unified(located.path, text, text, to=to.path)
+            self._applied(FileChanged(to.path, ChangeKind.RENAMED, was=located.path), shown)
+            return {"state": "applied", "hash": base, "diff": shown}
         snapshot = await self._view.snapshot(located)
         self._fresh(snapshot, base, to=to.path)
         if to.path == located.path:
@@ -144,6 +178,28 @@ class _Proposal:
 
     async def _shown(self, path: str, old: str | None, new: str | None) -> str:
         return shortened(await self._view.io(unified, path, old, new), MOST_DIFF)
+
+    async def _holds(self, located: Located, wanted: str) -> bool:
+        """Whether the text at a path is the wanted one."""
+        try:
+            return (await self._view.snapshot(located)).hash == wanted
+        except RequestRefused:
+            return False
+
+    def _half_made(self, located: Located, text: str) -> bool:
+        """Whether a crash came between the name and the content of a new file: two steps where there are no hard links."""
+        name, data = located.entry[-1], encode(text, located.path)
+        with suppress(OSError, RequestRefused), self._view.files.folder(located.entry[:-1]) as folder:
+            if text == plain(text) and not folder.read(name, located.path)[0]:
+                return any(folder.read(left, located.path)[0] == data for left in left_behind(folder))
+        return False
+
+    async def _gone(self, located: Located) -> bool:
+        """Whether there is no such file. That it is still open in the editor does not count: editors keep what was deleted."""
+        try:
+            return not await self._view.io(self._on_disk, located)
+        except OSError as error:
+            raise refusal(error, located.path) from None
 
     async def _absent(self, located: Located) -> None:
         """Refuse a target that exists, in the editor or as anything on disk."""
@@ -174,6 +230,12 @@ class _Proposal:
         reason = f"{snapshot.path!r} has changed since it was read."
         self._run.tell(self._caller, EditEvent(snapshot.path, EditState.STALE, to=to, reason=reason))
         raise RequestRefused(reason, code="workspace.stale", hint=_READ_AGAIN)
+
+    def _applied(self, changed: FileChanged, shown: str = "") -> None:
+        """Tell of a change that was applied before the crash."""
+        path, to = (changed.was, changed.path) if changed.was is not None else (changed.path, None)
+        self._run.tell(self._caller, EditEvent(path, EditState.APPLIED, diff=shown, to=to))
+        self._run.changed(self._caller, changed)
 
     async def _apply(
         self, change: FileChange, label: str, shown: str, changed: FileChanged, *, to: str | None = None

@@ -52,6 +52,10 @@ class Folder:
             return False
         return True
 
+    def names(self) -> list[str]:
+        """What is in the folder."""
+        return os.listdir(self._path if self._fd is None else self._fd)  # noqa: PTH208 - a path knows no open folder
+
     def read(self, name: str, label: str) -> tuple[bytes, os.stat_result]:
         """A regular file's bytes. Raises `RequestRefused` when it is none or too large."""
         # Without O_NONBLOCK, opening a named pipe would wait for somebody to write to it.

@@ -8,7 +8,8 @@ ACTOR_READY = "vespiary.actor.ready"
 """Host, in the actor's scope: `{actor}`. The actor was constructed and described itself."""
 
 ACTOR_FAILED = "vespiary.actor.failed"
-"""Host, in the actor's scope and its parent's: `{actor, code, message, restarted}`. A trap, or an actor that gave up."""
+"""Host, in the actor's scope and its parent's: `{actor, code, message, restarted, kept?}`. A trap, or an actor that gave up.
+`kept`: the new instance has the state up to the input that was fatal, which is lost; otherwise it begins anew."""
 
 AGENT_READY = "vespiary.agent.ready"
 """Host, once every actor of a scope is ready: `{scope, name, actors: [name], tools: [Tool]}`, the tools of all of them, each with
@@ -25,6 +26,10 @@ AGENT_EXIT = "vespiary.agent.exit"
 
 AGENT_MESSAGE = "vespiary.agent.message"
 """Host or an actor, to a scope: `{role: "user" | "system", text}`. What a person or another agent says to an agent."""
+
+AGENT_INTERRUPT = "vespiary.agent.interrupt"
+"""Host, to a scope: `{reason}`. The person wants the task to stop: the assistant stops what is under way, keeps the conversation
+and answers with `AGENT_DONE`, failed with the code `assistant.interrupted`. Without a task under way it does nothing."""
 
 AGENT_DONE = "vespiary.agent.done"
 """The assistant, in its own scope: `{outcome: "done" | "failed", text, problem?: {code, message, hint?}}`. The answer to an
@@ -46,7 +51,7 @@ text that goes to the model."""
 TOOL_CANCEL = "vespiary.tool.cancel"
 """The assistant, in its own scope: `{call}`. The handler of that call is cancelled in its actor."""
 
-HOST_ONLY = frozenset({ACTOR_READY, ACTOR_FAILED, AGENT_READY, AGENT_SPAWNED, AGENT_EXITED})
+HOST_ONLY = frozenset({ACTOR_READY, ACTOR_FAILED, AGENT_READY, AGENT_SPAWNED, AGENT_EXITED, AGENT_INTERRUPT})
 
 OWN_SCOPE_ONLY = frozenset({AGENT_EXIT, AGENT_DONE, AGENT_STATUS, TOOL_CALL, TOOL_STATUS, TOOL_RESULT, TOOL_CANCEL})
 """What agents say among themselves: an actor that sends one into another scope, to speak for that agent, is refused."""

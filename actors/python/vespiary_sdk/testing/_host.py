@@ -24,6 +24,7 @@ HOST_ONLY = (
     "vespiary.agent.ready",
     "vespiary.agent.spawned",
     "vespiary.agent.exited",
+    "vespiary.agent.interrupt",
 )
 
 
