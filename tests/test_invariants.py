@@ -16,10 +16,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "changes": {"model"},
     "wasm": {"model"},
     "runtime": {"model"},
+    "journal": {"model"},
     "providers": {"model"},
     "capabilities": {"model", "changes", "providers", "runtime"},
     "config": {"model", "providers"},
-    "app": {"model", "changes", "wasm", "runtime", "providers", "capabilities", "config"},
+    "app": {"model", "changes", "wasm", "runtime", "journal", "providers", "capabilities", "config"},
     "protocol": {"model"},
     "protocol_doc": {"model", "protocol"},
     "client": {"model", "protocol"},
@@ -35,6 +36,7 @@ ONLY_IMPORTERS = {
     "httpx2": ("providers", "capabilities"),
     "typer": "fronts/cli",
     "rich": "fronts/cli",
+    "sqlite3": "journal",
 }
 
 START_MUST_NOT_IMPORT = (
