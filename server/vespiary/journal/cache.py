@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
-from vespiary.journal.frames import decode
+from vespiary.journal.frames import decode, unpacked_size
 
 
 class _Kept:
@@ -15,13 +15,13 @@ class _Kept:
     def __init__(self, first: int, count: int, data: bytes) -> None:
         self.first = first
         self.count = count
-        self.size = len(data) + 64
+        self.size = unpacked_size(data) + 64
         self.data: bytes | None = data
         self.entries: list[Any] | None = None
 
 
 class FrameCache:
-    """Frames by run and number. Entries that it gives are shared: they are read, never changed."""
+    """Frames by run and number, `most_bytes` of them before they are unpacked. Entries that it gives are shared: they are read, never changed."""
 
     def __init__(self, most_bytes: int = 4 << 20) -> None:
         self._most = most_bytes

@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import logging
+import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from vespiary.journal import folder as folders
 from vespiary.journal.cache import FrameCache
 from vespiary.journal.checkpoints import Checkpoints
 from vespiary.journal.entries import Entries
-from vespiary.journal.errors import JournalDamaged, JournalError
+from vespiary.journal.errors import JournalDamaged, JournalError, written
 from vespiary.journal.locks import acquire
 from vespiary.journal.opening import Place, Sync, open_for_reading, open_for_writing
 from vespiary.journal.owners import Owners
@@ -45,6 +46,20 @@ class Core:
         self._cache = FrameCache()
         self._owners = Owners(folder / "owners")
         self._closed = False
+        try:
+            self._open(key, sync, schema, read_only=read_only)
+        except (OSError, sqlite3.Error) as error:
+            self._owners.end()
+            raise written(error) from error
+        except BaseException:
+            self._owners.end()
+            raise
+        if not read_only:
+            atexit.register(self.close)
+            self._writer_or_refuse().call(purge)
+
+    def _open(self, key: bytes, sync: Sync, schema: Schema, *, read_only: bool) -> None:
+        folder = self.folder
         if read_only:
             self._set_up(open_for_reading(folder, key, schema), None)
             return
@@ -62,13 +77,8 @@ class Core:
             # Before the lock is freed, so that nobody moves aside what is in use.
             self._owners.begin()
             self._set_up(place, sync)
-        except BaseException:
-            self._owners.end()
-            raise
         finally:
             opening.release()
-        atexit.register(self.close)
-        self._writer_or_refuse().call(purge)
 
     @property
     def owner(self) -> str:

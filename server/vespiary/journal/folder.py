@@ -70,6 +70,11 @@ def set_aside(folder: Path, why: str) -> Path:
         number += 1
     target = folder / f"{DATABASE}.{why}-{number}"
     try:
+        # Looking at it made these, if they hold nothing: the one is an index of the other.
+        log = folder / f"{DATABASE}-wal"
+        if check_file(log) and log.stat().st_size == 0:
+            log.unlink()
+        (folder / f"{DATABASE}-shm").unlink(missing_ok=True)
         # What belongs to it first: a crash in between must not leave another's log beside a new database.
         for beside in (*_BESIDE, ""):
             with contextlib.suppress(FileNotFoundError):

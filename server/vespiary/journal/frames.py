@@ -15,6 +15,8 @@ ENTRIES = 256
 """A frame holds at most so many: reading one entry unpacks its frame."""
 
 _PLAIN, _DEFLATED = b"\0", b"\1"
+_LENGTH = 8
+"""Bytes that say how long a compressed frame was."""
 _COMPRESS_FROM = 16 * 1024
 _LEVEL = 1
 
@@ -45,8 +47,13 @@ def encode(entries: Sequence[Any]) -> bytes:
     if len(data) >= _COMPRESS_FROM:
         smaller = zlib.compress(data, _LEVEL)
         if len(smaller) < len(data) * 0.9:
-            return _DEFLATED + smaller
+            return _DEFLATED + len(data).to_bytes(_LENGTH, "big") + smaller
     return _PLAIN + data
+
+
+def unpacked_size(data: bytes) -> int:
+    """How many bytes a frame has when it is not compressed."""
+    return int.from_bytes(data[1 : 1 + _LENGTH], "big") if data[:1] == _DEFLATED else len(data)
 
 
 def decode(data: bytes) -> list[Any]:
@@ -54,7 +61,7 @@ def decode(data: bytes) -> list[Any]:
     view = memoryview(data)
     if data[:1] == _DEFLATED:
         try:
-            return ormsgpack.unpackb(zlib.decompress(view[1:]))
+            return ormsgpack.unpackb(zlib.decompress(view[1 + _LENGTH :], bufsize=max(1, unpacked_size(data))))
         except zlib.error as error:
             raise ValueError(str(error)) from error
     return ormsgpack.unpackb(view[1:])

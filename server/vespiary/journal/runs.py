@@ -42,6 +42,7 @@ class Runs(Core):
             now = self._now()
             begun = dataclasses.replace(record, created=record.created or now, updated=record.updated or now)
             transaction.heads.add(number, record.run, transaction.owner)
+            self._writer_or_refuse().reopen(record.run)
             write_run(connection, transaction.seals, number, begun)
 
         return self._writer_or_refuse().submit(action)

@@ -11,8 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from vespiary.journal import export
+from vespiary.journal.check import check
 from vespiary.journal.extras import Extras
+from vespiary.journal.heads import unknown
 from vespiary.journal.opening import Sync
+from vespiary.journal.records import Stats
 from vespiary.journal.runs import Runs
 from vespiary.journal.schema import SCHEMA, Schema
 from vespiary.journal.transaction import Group
@@ -38,8 +42,9 @@ class JournalStore(Runs, Extras):
         """Open the journal in `folder`, the `.vespiary` of a workspace, and make it if there is none.
 
         `key` (of `load_key`) tells journals of this user from others, which are moved aside: see `notices`. With `sync="normal"`
-        the last moments before a loss of power may be lost. With `read_only` nothing is made or changed. Blocks. Raises `JournalError`
-        for a folder that cannot be used, and for a journal of a newer version.
+        the last moments before a loss of power may be lost. With `read_only` nothing is made or changed. Blocks.
+
+        Raises `JournalError` for a folder that cannot be used, and for a journal of a newer version.
         """
         return cls(folder, key, sync, now, schema, read_only=read_only)
 
@@ -68,6 +73,29 @@ class JournalStore(Runs, Extras):
         Raises `JournalError` if there is no such run, and `JournalDamaged` where the chain is broken.
         """
         return self._entries.all(run)
+
+    def check(self) -> list[str]:
+        """What is wrong with the journal: a sentence each, with its place. Reads all of it; never raises for damage."""
+        return check(self._place, self._seals)
+
+    def stats(self) -> Stats:
+        """How much the journal holds. Looks at every row."""
+        with self._readers.use(snapshot=True) as connection:
+            return export.stats(connection, self._place.path)
+
+    def export(self, run: RunId) -> Iterator[dict[str, Any]]:
+        """A run as JSON-able mappings with a `kind`: `run`, `entry`, `event`, `usage`, `dead`. Raises as `entries` does."""
+        record = self.run(run)
+        if record is None:
+            raise unknown(run)
+        yield export.record("run", record)
+        for number, entry in self.entries(run):
+            yield {"kind": "entry", "number": number, "entry": export.plain(entry)}
+        yield from export.events(self.events(run))
+        for row in self.usage(run=run):
+            yield export.record("usage", row)
+        for row in self.dead(run):
+            yield export.record("dead", row)
 
     def __enter__(self) -> "JournalStore":
         return self

@@ -10,7 +10,7 @@ from typing import Any
 
 from vespiary.journal.errors import JournalError
 from vespiary.journal.frames import ENTRIES, encode
-from vespiary.journal.heads import Head, Heads
+from vespiary.journal.heads import Head, Heads, read_head, unknown
 from vespiary.journal.rows import events_of, write_events
 from vespiary.journal.schema import place, places
 from vespiary.journal.seals import Seals
@@ -86,7 +86,11 @@ class Transaction:
     def save(self, head: Head) -> None:
         """Write a changed head. Raises `Undo` if another process changed it meanwhile."""
         if not self.heads.save(head):
-            raise Undo(lost(head.run))
+            try:
+                now = read_head(self.connection, self.seals, head.run)
+            except JournalError as error:
+                raise Undo(error) from error
+            raise Undo(lost(head.run) if now is not None else unknown(head.run))
 
     def add_event(self, run: str, seq: int, data: bytes) -> None:
         """Take an event in. Raises `JournalError` if it does not come after the run's last one."""

@@ -6,7 +6,6 @@ one does not fail the others; a run whose entries were not kept takes no more. K
 
 import asyncio
 import logging
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -27,6 +26,8 @@ _log = logging.getLogger(__name__)
 _MOST_ITEMS = 512
 _MOST_ENTRIES = 4096
 _LAZY_SECONDS = 0.05
+_PAGES_BYTES = 3 * 4096
+"""What a transaction adds to the log, beside its frames: about this."""
 
 
 class Again:
@@ -91,11 +92,6 @@ class Writer:
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="vespiary-journal", daemon=True)
         self._thread.start()
-
-    @property
-    def connection(self) -> sqlite3.Connection:
-        """The writer's own connection, for tests of what a full disk does."""
-        return self._connection
 
     def commit(self, groups: Sequence[Group]) -> "asyncio.Future[None]":
         """Append entries. On the event loop; costs it microseconds."""
@@ -205,10 +201,10 @@ class Writer:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
-        size = 4096
+        size = _PAGES_BYTES
         for run, first, count, data in transaction.frames:
             self._cache.put(run, first, count, data)
-            size += len(data) + 256
+            size += len(data) + 4096
         self._wrote(size)
         return outcomes
 
@@ -217,7 +213,9 @@ class Writer:
             try:
                 for run, _, _ in item.groups:
                     if run in self._refused:
-                        raise self._refused[run]
+                        # A new one each time: one that is raised again and again grows.
+                        refused = self._refused[run]
+                        raise JournalError(refused.message, hint=refused.hint, code=refused.code)
                 transaction.append(item.groups)
             except JournalError as error:
                 return self._refuse(item, error)
