@@ -54,6 +54,9 @@ async def batches(folder: Path, sync: Sync, size: int, count: int, under_way: in
     await asyncio.gather(*futures)
     wall, cpu = time.perf_counter() - begun, time.process_time() - cpu
     stats = store.stats()
+    begun = time.perf_counter()
+    read = sum(1 for _ in store.entries(RUN))
+    reading = (time.perf_counter() - begun) / read
     store.close()
     return {
         "sync": sync,
@@ -63,6 +66,7 @@ async def batches(folder: Path, sync: Sync, size: int, count: int, under_way: in
         "us_per_entry": round(wall / stats.entries * 1e6, 2),
         "cpu_us_per_entry": round(cpu / stats.entries * 1e6, 2),
         "loop_us_per_commit": round(loop_ns / len(futures) / 1e3, 2),
+        "us_per_entry_read": round(reading * 1e6, 2),
         "frames": stats.frames,
         "bytes_per_entry": round(stats.entry_bytes / stats.entries),
     }

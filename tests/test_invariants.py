@@ -47,6 +47,7 @@ START_MUST_NOT_IMPORT = (
     "rich",
     "vespiary.runtime.colony",
     "vespiary.config",
+    "vespiary.journal",
 )
 """What the language server loads only after it answered `initialize`."""
 

@@ -5,7 +5,6 @@ import contextlib
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -176,14 +175,45 @@ def one_by_one(store: JournalStore, run: Any) -> list[tuple[int, Any]]:
     return [(n, store.read_now(run, [n])[0]) for n, _ in EXPECTED[run]]
 
 
+@pytest.fixture(scope="module")
+def with_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A journal as a killed process leaves it: much of it is in the log only."""
+    root, copy = tmp_path_factory.mktemp("live"), tmp_path_factory.mktemp("killed")
+
+    async def work() -> None:
+        with open_store(root) as store:
+            await fill(store, RUN, FRAMES, COUNT)
+            await fill(store, OTHER, FRAMES, COUNT)
+            (copy / ".vespiary").mkdir()
+            for name in ("journal.db", "journal.db-wal"):
+                shutil.copy(root / ".vespiary" / name, copy / ".vespiary")
+
+    asyncio.run(work())
+    return copy
+
+
+@requirement("journal:damage")
+@settings(max_examples=40)
+@given(data=st.data())
+def test_a_damaged_log_gives_what_was_there_at_some_time_or_an_error(with_log: Path, data: st.DataObject) -> None:
+    content = bytearray((with_log / ".vespiary" / "journal.db-wal").read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    with tempfile.TemporaryDirectory() as name:
+        shutil.copytree(with_log / ".vespiary", Path(name) / ".vespiary")
+        (Path(name) / ".vespiary" / "journal.db-wal").write_bytes(content)
+        with open_store(Path(name)) as store:
+            assert store.check() == []
+            for run in (RUN, OTHER):
+                with contextlib.suppress(JournalError):
+                    found = list(store.entries(run))
+                    assert found == EXPECTED[run][: len(found)]
+
+
 @requirement("journal:check")
-@pytest.mark.parametrize("spoil", [lambda size: (0, b"\0" * size), lambda size: (4096, b"\xa5" * 8192)])
-def test_a_file_that_is_overwritten_while_it_is_open_is_told(
-    root: Path, spoil: Callable[[int], tuple[int, bytes]]
-) -> None:
+@pytest.mark.parametrize(("at", "content"), [(0, b"\0" * 200_000), (4096, b"\xa5" * 8192)])
+def test_a_file_that_is_overwritten_while_it_is_open_is_told(root: Path, at: int, content: bytes) -> None:
     with open_store(root) as store:
         path = root / ".vespiary" / "journal.db"
-        at, content = spoil(path.stat().st_size)
         with path.open("r+b") as file:
             file.seek(at)
             file.write(content)

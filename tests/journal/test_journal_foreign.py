@@ -45,10 +45,10 @@ def set_aside(root: Path, why: str = "foreign") -> list[str]:
 def test_the_folder_is_private_and_ignored_by_git(tmp_path: Path) -> None:
     folder = tmp_path / ".vespiary"
     folder.mkdir(mode=0o755)
-    (folder / ".gitignore").write_text("!*\n")
+    (folder / ".gitignore").write_text("!*\n", encoding="utf-8")
     make(tmp_path)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert (folder / ".gitignore").read_text() == "*\n"
+    assert (folder / ".gitignore").read_text(encoding="utf-8") == "*\n"
     assert stat.S_IMODE(database(tmp_path).stat().st_mode) == 0o600
 
 
@@ -80,7 +80,7 @@ def test_what_is_of_another_kind_is_refused(tmp_path: Path, name: str) -> None:
     if name.endswith("db"):
         path.mkdir()
     else:
-        path.write_text("a file")
+        path.write_text("a file", encoding="utf-8")
     refused(tmp_path)
 
 

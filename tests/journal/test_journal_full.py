@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ledger import requirement
-from support.journals import OTHER, RUN, entries, entry, fill, open_store
+from support.journals import OTHER, RUN, entries, entry, fill, held, open_store
 from vespiary.journal.errors import JournalError
 from vespiary.journal.store import JournalStore
 
@@ -68,7 +68,7 @@ async def test_what_does_not_fit_does_not_fail_what_waits_with_it(tmp_path: Path
         await fill(store, RUN, 1, 1)
         await fill(store, OTHER, 1, 1)
         limit(store, 200)
-        with store._checkpoints._turn:
+        with held(store):
             large = store.commit([(RUN, 2, [[os.urandom(10_000_000)]])])
             small = store.commit([(OTHER, 2, entries(OTHER, 2, 1))])
         await small

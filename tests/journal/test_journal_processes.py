@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ledger import requirement
-from support.journals import OTHER, RUN, entries, entry, fill, open_store, program
+from support.journals import OTHER, RUN, entries, entry, fill, held, open_store, program
 from vespiary.journal.errors import JournalError
 from vespiary.journal.records import RunRecord
 from vespiary.model.ids import RunId
@@ -111,7 +111,7 @@ async def test_a_store_that_lost_a_run_is_told_at_its_next_commit(tmp_path: Path
         one._owners.end()
         assert two.claim(RUN)
         await two.commit([(RUN, 4, entries(RUN, 4, 1))])
-        with one._checkpoints._turn:
+        with held(one):
             lost = one.commit([(RUN, 4, entries(RUN, 4, 2))])
             kept = one.commit([(OTHER, 4, entries(OTHER, 4, 1))])
         await kept

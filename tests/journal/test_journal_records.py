@@ -100,6 +100,7 @@ async def test_sessions_are_listed_the_last_changed_first(store: JournalStore) -
     await store.put_session(SessionRecord("one", "coder", "One", b"\0data"))
     await store.put_session(SessionRecord("two"))
     one = store.session("one")
+    assert one is not None
     assert one == SessionRecord("one", "coder", "One", b"\0data", 1, 1)
     await store.put_session(replace(one, title="Changed", updated=0))
     assert [(each.session, each.title) for each in store.sessions()] == [("one", "Changed"), ("two", "")]
@@ -226,7 +227,8 @@ async def test_a_run_is_exported_as_json(store: JournalStore) -> None:
     await store.add_usage(UsageRow(RUN, None, 5, "a", "s", "p", "m"))
     await store.add_dead(DeadRow(RUN, 1, None, None, "message", "t", "r", "p"))
     lines = [json.loads(json.dumps(line, allow_nan=False)) for line in store.export(RUN)]
-    assert [line["kind"] for line in lines] == ["run", "entry", "event", "event", "usage", "message"]
+    assert [line["kind"] for line in lines] == ["run", "entry", "event", "event", "usage", "dead"]
     assert lines[0]["header"] == {"x": 1}
     assert lines[1]["entry"] == ["a", {"base64": "/w=="}, "inf"]
     assert [line["event"] for line in lines[2:4]] == [{"e": 1}, {"base64": "/w=="}]
+    assert lines[5]["letter"] == "message"

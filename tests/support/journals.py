@@ -4,10 +4,15 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from vespiary.journal.opening import Sync
 from vespiary.journal.records import RunRecord
+from vespiary.journal.schema import SCHEMA, Schema
 from vespiary.journal.store import JournalStore
 from vespiary.model.ids import RunId
 
@@ -16,9 +21,23 @@ RUN = RunId("run000000001")
 OTHER = RunId("run000000002")
 
 
-def open_store(root: Path, **options: Any) -> JournalStore:
+def open_store(
+    root: Path,
+    *,
+    key: bytes = KEY,
+    sync: Sync = "normal",
+    now: Callable[[], int] = time.time_ns,
+    read_only: bool = False,
+    schema: Schema = SCHEMA,
+) -> JournalStore:
     """The journal of a workspace, as fast as it can be: what was acknowledged survives the process all the same."""
-    return JournalStore.open(root / ".vespiary", **{"key": KEY, "sync": "normal", **options})
+    return JournalStore.open(root / ".vespiary", key=key, sync=sync, now=now, read_only=read_only, schema=schema)
+
+
+def held(store: JournalStore) -> threading.Lock:
+    """While it is held, the writer waits: what is asked for becomes one transaction."""
+    assert store._checkpoints is not None
+    return store._checkpoints._turn
 
 
 def entry(run: str, number: int, size: int = 20) -> list[Any]:

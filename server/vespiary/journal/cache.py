@@ -21,7 +21,7 @@ class _Kept:
 
 
 class FrameCache:
-    """Frames by run and number, `most_bytes` of them before they are unpacked. Entries that it gives are shared: they are read, never changed."""
+    """Frames by run and number, `most_bytes` of them as packed. Entries that it gives are shared: read, never changed."""
 
     def __init__(self, most_bytes: int = 4 << 20) -> None:
         self._most = most_bytes

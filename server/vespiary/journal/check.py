@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vespiary.journal.entries import chunk, follow
-from vespiary.journal.errors import JournalDamaged, JournalError
+from vespiary.journal.errors import UNREADABLE, JournalDamaged, JournalError
 from vespiary.journal.extras import spec_hash
 from vespiary.journal.frames import decode, grow
 from vespiary.journal.heads import Head, all_heads, head_of
@@ -31,7 +31,7 @@ def check(place: Place, seals: Seals) -> list[str]:
     try:
         connection.execute("BEGIN")
         found.look(connection)
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         found.say(f"The journal cannot be read: {error}.")
     finally:
         connection.close()
@@ -68,7 +68,7 @@ class _Check:
         except JournalError as error:
             self.say(error.message)
         # Out of a damaged file may come anything.
-        except (sqlite3.Error, ValueError, TypeError, LookupError, OverflowError) as error:
+        except (*UNREADABLE, ValueError, TypeError, LookupError) as error:
             self.say(f"The journal's {what} cannot be read: {error}.")
 
     def _sqlite(self, connection: sqlite3.Connection) -> None:

@@ -56,19 +56,18 @@ class Checkpoints:
                 self._checkpoint("TRUNCATE")
             elif self._written >= _AFTER_BYTES:
                 self._written = 0
-                left, pages = self._checkpoint("PASSIVE")
-                if left and pages > _TOO_LONG_PAGES:
-                    # A writer that never pauses would let the log grow for ever. Only what came since is left to move.
+                if self._checkpoint("PASSIVE") > _TOO_LONG_PAGES:
+                    # A writer that never pauses appends while this moves, so the log never begins anew. Only what came since is
+                    # left to move: the pause is short.
                     self._checkpoint("PASSIVE")
                     with self._turn:
                         self._checkpoint("PASSIVE")
         self._checkpoint("TRUNCATE")
         self._connection.close()
 
-    def _checkpoint(self, kind: str) -> tuple[int, int]:
-        """Pages left in the log, and pages in it."""
+    def _checkpoint(self, kind: str) -> int:
+        """Move what can be moved. Gives the number of pages in the log."""
         with contextlib.suppress(sqlite3.Error):
-            _, pages, moved = self._connection.execute(f"PRAGMA wal_checkpoint({kind})").fetchone()
-            return pages - moved, pages
+            return int(self._connection.execute(f"PRAGMA wal_checkpoint({kind})").fetchone()[1])
         _log.debug("A checkpoint was not possible")
-        return 0, 0
+        return 0

@@ -64,6 +64,7 @@ class Core:
             self._set_up(open_for_reading(folder, key, schema), None)
             return
         folders.prepare(folder)
+        folders.check_file(folder / "journal.lock")
         opening = acquire(folder / "journal.lock", seconds=_OPENING_SECONDS)
         if opening is None:
             raise JournalError(
@@ -113,9 +114,13 @@ class Core:
         if sync is not None:
             turn = threading.Lock()
             self._checkpoints = Checkpoints(place, sync, turn)
-            self._writer = Writer(
-                place, sync, self._seals, self._owners.token, self._cache, self._checkpoints.wrote, turn
-            )
+            try:
+                self._writer = Writer(
+                    place, sync, self._seals, self._owners.token, self._cache, self._checkpoints.wrote, turn
+                )
+            except BaseException:
+                self._checkpoints.close()
+                raise
 
     def _writer_or_refuse(self) -> Writer:
         if self._writer is None:

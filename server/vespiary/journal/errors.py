@@ -7,6 +7,8 @@ from vespiary.model.errors import VespiaryError
 from vespiary.model.ids import RunId
 
 _FULL_HINT = "Free some space, then resume the run: it goes on where its last kept step was."
+UNREADABLE = (sqlite3.Error, MemoryError, OverflowError)
+"""What SQLite raises for a file that is damaged: sizes in it may be anything."""
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -39,12 +41,6 @@ def primary(error: BaseException) -> int | None:
     """SQLite's primary result code of an error, if it is one of SQLite's."""
     code = getattr(error, "sqlite_errorcode", None)
     return code & 0xFF if isinstance(code, int) else None
-
-
-def is_damage(error: sqlite3.Error) -> bool:
-    """Whether the error says that the file is not a sound database. Texts that cannot be decoded are damage as well."""
-    code = primary(error)
-    return code in _DAMAGE or (code is None and isinstance(error, sqlite3.OperationalError))
 
 
 def is_busy(error: BaseException) -> bool:

@@ -26,8 +26,11 @@ def plain(value: Any) -> Any:
 
 
 def record(kind: str, value: Any) -> dict[str, Any]:
-    """A record as a mapping that says its kind."""
-    return {"kind": kind, **plain(dataclasses.asdict(value))}
+    """A record as a mapping that says its kind. Whether a dead letter was a message or an answer is its `letter`."""
+    values: dict[str, Any] = plain(dataclasses.asdict(value))
+    if "kind" in values:
+        values["letter"] = values.pop("kind")
+    return {"kind": kind, **values}
 
 
 def events(found: Iterator[tuple[int, bytes]]) -> Iterator[dict[str, Any]]:

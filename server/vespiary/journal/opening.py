@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vespiary.journal import folder as folders
-from vespiary.journal.errors import JournalDamaged, JournalError, is_busy, written
+from vespiary.journal.errors import UNREADABLE, JournalDamaged, JournalError, is_busy, written
 from vespiary.journal.folder import DATABASE
 from vespiary.journal.schema import APPLICATION_ID, Schema, shape
 from vespiary.journal.seals import journal_key, journal_seal, matches
@@ -133,6 +133,8 @@ def connect(path: Path, *, read_only: bool = False, busy_ms: int = _BUSY_MS) -> 
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
     )
+    # Out of a damaged file comes what is no text; a seal then shows that it is not what was written.
+    connection.text_factory = _text
     try:
         if sys.version_info >= (3, 12):
             connection.setconfig(_DEFENSIVE, True)
@@ -145,6 +147,10 @@ def connect(path: Path, *, read_only: bool = False, busy_ms: int = _BUSY_MS) -> 
         connection.close()
         raise
     return connection
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
 
 
 def _inspect(path: Path, key: bytes, schema: Schema) -> tuple[Place, int]:
@@ -162,7 +168,7 @@ def _inspect(path: Path, key: bytes, schema: Schema) -> tuple[Place, int]:
             version, journal = _read(connection, key, schema)
         finally:
             connection.close()
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         if is_busy(error):
             raise written(error) from error
         raise _NotOurs("damaged", f"The journal of this workspace cannot be read ({error}).") from error

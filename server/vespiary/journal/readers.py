@@ -5,7 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Generator
 
-from vespiary.journal.errors import JournalDamaged, JournalError, is_busy, written
+from vespiary.journal.errors import UNREADABLE, JournalDamaged, JournalError, is_busy, written
 from vespiary.journal.opening import Place
 
 _KEEP = 3
@@ -30,7 +30,7 @@ class Readers:
             yield connection
             if snapshot:
                 connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             connection.close()
             raise (written(error) if is_busy(error) else JournalDamaged(f"it cannot be read ({error})")) from error
         except BaseException:

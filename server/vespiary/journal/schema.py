@@ -32,7 +32,7 @@ _BASE = (
     "CREATE TABLE trash (number INTEGER PRIMARY KEY, seal BLOB NOT NULL)",
 )
 
-Migration = Callable[[sqlite3.Connection], None]
+Migration = Callable[[sqlite3.Connection], object]
 """Takes a database of one version to the next, within the transaction that it finds itself in."""
 
 Shape = frozenset[tuple[str, str, str, str | None]]
