@@ -3,7 +3,6 @@
 import atexit
 import contextlib
 import logging
-import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from vespiary.journal import folder as folders
 from vespiary.journal.cache import FrameCache
 from vespiary.journal.checkpoints import Checkpoints
 from vespiary.journal.entries import Entries
-from vespiary.journal.errors import JournalDamaged, JournalError, written
+from vespiary.journal.errors import UNREADABLE, JournalDamaged, JournalError, written
 from vespiary.journal.locks import acquire
 from vespiary.journal.opening import Place, Sync, open_for_reading, open_for_writing
 from vespiary.journal.owners import Owners
@@ -48,7 +47,7 @@ class Core:
         self._closed = False
         try:
             self._open(key, sync, schema, read_only=read_only)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, *UNREADABLE) as error:
             self._owners.end()
             raise written(error) from error
         except BaseException:

@@ -7,8 +7,8 @@ from vespiary.model.errors import VespiaryError
 from vespiary.model.ids import RunId
 
 _FULL_HINT = "Free some space, then resume the run: it goes on where its last kept step was."
-UNREADABLE = (sqlite3.Error, MemoryError, OverflowError)
-"""What SQLite raises for a file that is damaged: sizes in it may be anything."""
+UNREADABLE = (sqlite3.Error, MemoryError, OverflowError, UnicodeError)
+"""What comes of reading a damaged file: sizes in it may be anything, and SQLite's own message may quote what is no text."""
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}

@@ -24,6 +24,7 @@ Sync = Literal["full", "normal"]
 _BUSY_MS = 20_000
 _HEADER = b"SQLite format 3\0"
 _DEFENSIVE = 1010
+_SMALL = (("heads", "next"), ("runs", "created"), ("trash", "number"), ("sessions", "updated"))
 _UPDATE_HINT = "Update Vespiary, or move `.vespiary/journal.db` away."
 
 
@@ -188,6 +189,9 @@ def _read(connection: sqlite3.Connection, key: bytes, schema: Schema) -> tuple[i
         raise JournalError("The journal was written by a newer Vespiary.", hint=_UPDATE_HINT, code="journal.newer")
     if version < 1 or shape(connection) != schema.shape(version):
         raise _NotOurs("foreign", "The journal of this workspace holds what Vespiary did not put there.")
+    for table, column in _SMALL:
+        # Without these nothing else can be found: better to know now.
+        connection.execute(f"SELECT sum({column}) FROM {table} NOT INDEXED").fetchone()
     return version, meta[0]
 
 

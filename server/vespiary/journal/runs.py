@@ -74,7 +74,7 @@ class Runs(Core):
         return None if found is None else found[1]
 
     def runs(self, *, limit: int | None = None, session: str | None = None) -> list[RunRecord]:
-        """Runs, the newest first. Damaged ones are left out, and `notices` says so."""
+        """Runs, the newest first. Damaged ones are left out, and `notices` says so; raises `JournalDamaged` if none can be read."""
         where, values = ("WHERE r.session=?", (session,)) if session is not None else ("", ())
         return self._list(
             f"{where} ORDER BY r.created DESC, r.number DESC LIMIT ?", (*values, -1 if limit is None else limit)
