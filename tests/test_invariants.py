@@ -18,10 +18,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "wasm": {"model"},
     "worker": {"model", "wasm"},
     "runtime": {"model"},
+    "journal": {"model"},
     "providers": {"model"},
     "capabilities": {"model", "changes", "providers", "runtime"},
     "config": {"model", "providers"},
-    "app": {"model", "changes", "wasm", "runtime", "providers", "capabilities", "config"},
+    "app": {"model", "changes", "wasm", "runtime", "journal", "providers", "capabilities", "config"},
     "protocol": {"model"},
     "protocol_doc": {"model", "protocol"},
     "client": {"model", "protocol"},
@@ -38,6 +39,7 @@ ONLY_IMPORTERS = {
     "genai_prices": "app",
     "typer": "fronts/cli",
     "rich": "fronts/cli",
+    "sqlite3": "journal",
 }
 
 START_MUST_NOT_IMPORT = (
@@ -49,6 +51,7 @@ START_MUST_NOT_IMPORT = (
     "rich",
     "vespiary.runtime.colony",
     "vespiary.config",
+    "vespiary.journal",
 )
 """What the language server loads only after it answered `initialize`."""
 

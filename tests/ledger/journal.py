@@ -1,0 +1,25 @@
+"""What is promised of the journal."""
+
+REQUIREMENTS: dict[str, str] = {
+    "journal:atomic": "All entries of a commit are kept or none, and they come back in order [issue 3, point 1]",
+    "journal:group-commit": "Commits that wait become one transaction, and one frame per run [issue 3, point 1]",
+    "journal:no-gaps": "A run whose entries were not kept takes no more, and other runs go on [issue 3, point 1]",
+    "journal:any-text": "A text that is no Unicode does not lose its step [issue 3, point 1]",
+    "journal:read": "Entries are read by number, those committed lately at once [issue 3, point 1]",
+    "journal:kill": "Every acknowledged entry survives SIGKILL at any moment, and none is torn [issue 3, point 1]",
+    "journal:disk-full": "A full disk fails the commit with a way out, and loses nothing that was kept [issue 3, point 1]",
+    "journal:gone": "A journal that is removed under way takes no more, and says so [issue 3, point 1]",
+    "journal:damage": "Damage is found, with run and entry, and never changes a result silently [issue 3, point 1]",
+    "journal:check": "A check names every problem and never fails itself [issue 3, point 1]",
+    "journal:foreign": "Another's journal, also one with triggers, is moved aside and never used [ARCHITECTURE.md, Trust]",
+    "journal:folder": "`.vespiary` is private, ignored by git, and no link is followed [ARCHITECTURE.md, Trust]",
+    "journal:key": "The key is made once, private, also by processes at the same time [ARCHITECTURE.md, Trust]",
+    "journal:versions": "An older journal is brought up to date, a newer one refused in words [issue 3, point 1]",
+    "journal:owners": "A run has one owner; the system frees a dead one's runs, and one of several takes over [issue 3, point 1]",
+    "journal:processes": "Several processes write and read one journal at once [issue 3, point 1]",
+    "journal:records": "Runs, sessions, usage, dead letters, events and specifications come back as kept [issue 3, point 1]",
+    "journal:cut": "What lies before an entry can be forgotten; what is left is still checked [issue 3, point 1]",
+    "journal:prune": "Finished runs are removed oldest first, unfinished ones never, and space is given back [issue 3, point 1]",
+    "journal:export": "A run can be read as JSON, also while another process writes [issue 3, point 1]",
+    "journal:checkpoints": "The log is moved into the database without a pause of the writer, and stays bounded [issue 3, point 1]",
+}
