@@ -1,8 +1,10 @@
 """What every test shares."""
 
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 
 import pytest
@@ -19,6 +21,16 @@ settings.load_profile("vespiary")
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "requirement(*ids): the behaviours of the ledger that this test proves")
     _hear_signals()
+    _own_state(config)
+
+
+def _own_state(config: pytest.Config) -> None:
+    """What Vespiary keeps for this person (trust, the journal's key) is no matter of tests."""
+    if hasattr(config, "workerinput") or "VESPIARY_STATE_DIR" in os.environ:
+        return
+    place = tempfile.mkdtemp(prefix="vespiary-state-")
+    os.environ["VESPIARY_STATE_DIR"] = place
+    config.add_cleanup(lambda: shutil.rmtree(place, ignore_errors=True))
 
 
 def _hear_signals() -> None:

@@ -1,6 +1,7 @@
 """A person cancels a run: its agent stops by itself, and within a second in any case."""
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ async def test_an_agent_that_waits_for_its_model_stops_by_itself(tmp_path: Path)
         events = await cancelled(project(tmp_path, {}, model=model), "text.delta")
         with anyio.fail_after(1):
             await server.until(lambda seen: seen.disconnects == 1)
-    assert (events[-2]["kind"], events[-2]["state"]) == ("status", "done")
+    assert [event["state"] for event in events if event["kind"] == "status"][-1] == "done"
 
 
 @requirement("app:cancel", "app:interrupt")
@@ -84,7 +85,7 @@ class _Colony:
 @requirement("workspace:agents")
 async def test_only_a_child_that_is_gone_is_taken_for_ended_before_a_crash() -> None:
     colony: Any = _Colony()
-    steward = Steward(lambda run: None, lambda: colony)
+    steward = Steward(lambda run: None, lambda: colony, time.time_ns)
 
     def caller(again: bool) -> Caller:
         return Caller(RunId("abcdefghijkl"), Scope("a1B2c3"), "coder", ActorId("a1B2c3/boss"), 1, again=again)

@@ -237,7 +237,10 @@ def test_a_nonsense_description_ends_the_actor_and_says_where(sandbox: Sandbox, 
 
 
 def test_an_empty_description_is_one(sandbox: Sandbox) -> None:
-    assert sandbox.make(WatActor(description="{}")).description == Description()
+    made = sandbox.make(WatActor(description="{}")).description
+    assert made is not None
+    assert made == Description(component=made.component)
+    assert made.component
 
 
 @requirement("wasm:nonsense")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from vespiary.model.agents import AgentSpec
 from vespiary.model.errors import UsageError
+from vespiary.model.pack import pack_spec, unpack_spec
 from vespiary.model.runs import Mode
 from vespiary.model.steps import ActorSpec
 
@@ -22,14 +23,41 @@ MAX_SOURCE = 2_000_000
 class Cast:
     """The agents of one run, as their files were when it began: an agent that may write must not become another one by it."""
 
-    def __init__(self, config: "Config", mode: Mode) -> None:
+    def __init__(self, config: "Config", specs: "dict[str, AgentSpec | UsageError]") -> None:
         self._config = config
-        self._specs: dict[str, AgentSpec | UsageError] = {}
+        self._specs = specs
+
+    @classmethod
+    def read(cls, config: "Config", mode: Mode) -> "Cast":
+        """The agents as their files are now."""
+        specs: dict[str, AgentSpec | UsageError] = {}
         for name in config.agents:
             try:
-                self._specs[name] = agent_spec(name, config, mode)
+                specs[name] = agent_spec(name, config, mode)
             except UsageError as error:
-                self._specs[name] = error
+                specs[name] = error
+        return cls(config, specs)
+
+    def pack(self) -> dict[str, Any]:
+        """As plain data, for the journal."""
+        return {
+            name: [error.message, error.hint, error.code]
+            if isinstance(error := spec, UsageError)
+            else [pack_spec(each) for each in spec.actors]
+            for name, spec in self._specs.items()
+        }
+
+    @classmethod
+    def unpack(cls, config: "Config", packed: dict[str, Any]) -> "Cast":
+        """From what `pack` gave. Raises `ValueError`."""
+        specs: dict[str, AgentSpec | UsageError] = {}
+        for name, each in packed.items():
+            if each and isinstance(each[0], str):
+                message, hint, code = each
+                specs[name] = UsageError(message, hint=hint, code=code)
+            else:
+                specs[name] = AgentSpec(name, tuple(map(unpack_spec, each)))
+        return cls(config, specs)
 
     def spec(self, name: str) -> AgentSpec:
         """The actors of the agent called `name`. Raises `UsageError` for an unknown agent or an actor that could not be read."""

@@ -26,6 +26,8 @@ class Narrator:
     def __init__(self, find: Callable[[RunId], Run | None], name: Callable[[Scope], str]) -> None:
         self._find = find
         self._name = name
+        self.bury: Callable[[DeadLetter], None] | None = None
+        """Keeps dead letters, where there is a journal."""
 
     def message(self, run: RunId, published_in: Scope, envelope: Envelope) -> None:
         """Tell what a message says about the run; end the run on its root agent's answer."""
@@ -59,7 +61,9 @@ class Narrator:
             record.trouble = f"{actor}: {failure.message.strip().rpartition(chr(10))[2]}"
 
     def buried(self, letter: DeadLetter) -> None:
-        """Nothing is told of a dead letter: what led to it was."""
+        """Nothing is told of a dead letter, since what led to it was. It is kept."""
+        if self.bury is not None:
+            self.bury(letter)
 
     def exited(self, run: RunId, scope: Scope, reason: str) -> None:
         """A run whose root agent ends without an answer has failed."""

@@ -26,13 +26,29 @@ class Run:
     """The record of a run. Everything that it tells goes through `tell`, so that numbers have no gaps."""
 
     def __init__(
-        self, run_id: RunId, task: Task, agent: str, config: "Config", now: Callable[[], int], listener: Listener
+        self,
+        run_id: RunId,
+        task: Task,
+        agent: str,
+        config: "Config",
+        now: Callable[[], int],
+        listener: Listener,
+        *,
+        cast: Cast | None = None,
+        started: float | None = None,
     ) -> None:
         self.id = run_id
         self.task = task
         self.agent = agent
         self.config = config
-        self.cast = Cast(config, task.mode)
+        self.cast = cast or Cast.read(config, task.mode)
+        self.session = task.session
+        self.resumed = started is not None
+        """Whether it was begun by an earlier process."""
+        self.suspended = False
+        """Whether it ends here only because the server does: it can be resumed."""
+        self.muted = False
+        """Whether what happens now happened before, and was told then."""
         self.root: Scope | None = None
         self.files = FileLedger()
         budgets = {name: agent.budget.value() for name, agent in config.agents.items()}
@@ -52,7 +68,7 @@ class Run:
         self._now = now
         self._listener = listener
         self._seq = 0
-        self._started = self._seconds()
+        self._started = self._seconds() if started is None else started
         self._finished: float | None = None
 
     @property
@@ -62,7 +78,7 @@ class Run:
 
     def tell(self, body: EventBody, scope: Scope | None = None, agent: str | None = None) -> None:
         """Number an event and hand it to the listener. After the last event nothing is told any more."""
-        if self.finished.is_set():
+        if self.finished.is_set() or self.muted:
             return
         who, notices = agent or self.agent, ()
         if isinstance(body, UsageEvent):
@@ -75,12 +91,23 @@ class Run:
         for notice in notices:
             self.tell(Status(STATE, notice), scope, agent)
 
+    def go_on_after(self, seq: int) -> None:
+        """Number events from here on: those of an earlier process end with `seq`."""
+        self._seq = max(self._seq, seq)
+
     def answer(self, outcome: Outcome, text: str, problem: Problem | None = None) -> None:
         """The agent's answer. Only the first one counts."""
         if self.ended.is_set():
             return
         self.outcome, self.text, self.problem = outcome, text, problem
         self.ended.set()
+
+    def suspend(self) -> None:
+        """The server stops: the run ends here, and can be resumed."""
+        if not self.ended.is_set():
+            self.suspended = True
+            problem = Problem("run.interrupted", "The server stopped in the middle of it.", "It can be resumed.")
+            self.answer(Outcome.INTERRUPTED, self.text, problem)
 
     def finish(self) -> None:
         """Tell the last event."""
@@ -107,6 +134,7 @@ class Run:
             usage=self.ledger.total,
             files=self.files.changes(),
             agents=self.ledger.by_agent(),
+            session=self.session,
         )
 
     def _seconds(self) -> float:

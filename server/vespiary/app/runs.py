@@ -43,7 +43,7 @@ class Runs:
         run_id = new_run_id(self._source)
         while run_id in self._runs:
             run_id = new_run_id(self._source)
-        run = self._driver.prepare(run_id, task, self._publish)
+        run = self._driver.prepare(run_id, task, self.publish)
         self._runs[run_id] = run
         self._forget()
         self._driver.drive(run)
@@ -57,10 +57,17 @@ class Runs:
         run.cancelled.set()
         return True
 
-    def cancel_all(self) -> None:
-        """Ask for the end of every run."""
-        for run in self._runs.values():
+    def suspend_all(self, *, kept: bool) -> None:
+        """End every run here: for now if they are `kept` and can be resumed, for good otherwise."""
+        for run in self.all_living():
+            if kept:
+                run.suspend()
             run.cancelled.set()
+
+    def adopt(self, run: Run) -> None:
+        """A run that an earlier process began lives here now."""
+        self._runs[run.id] = run
+        self._forget()
 
     def get(self, run_id: RunId) -> RunInfo:
         """A run as it stands. Raises `UsageError` for an unknown run."""
@@ -101,7 +108,8 @@ class Runs:
             raise UsageError(f"There is no run {run_id!r}.", hint="It may have been forgotten.", code="run.unknown")
         return run
 
-    def _publish(self, event: RunEvent) -> None:
+    def publish(self, event: RunEvent) -> None:
+        """Hand an event to all listeners."""
         for listener in tuple(self._listeners):
             try:
                 listener(event)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from vespiary.config import Config
     from vespiary.runtime.colony import Colony
 
+FILE = "file"
+"""The note that a run changed a file: path, change, former path."""
+
 _ORDER = (Grant.DENY, Grant.ASK, Grant.ALLOW)
 
 
@@ -68,14 +71,19 @@ class Steward:
         run = self._find(caller.run)
         if run is not None:
             run.files.add(file)
+            self._colony().note(run.id, FILE, [file.path, file.change.value, file.was])
 
     async def spawn(self, caller: Caller, agent: str, prompt: str | None) -> tuple[Scope, str]:
-        """Make a child of the caller's agent."""
+        """Make a child of the caller's agent, once for each request."""
         run = self._run(caller.run)
-        colony = self._colony()
-        scope = await colony.spawn(run.cast.spec(agent), run=run.id, parent=caller.scope)
-        if prompt is not None:
-            colony.send(scope, vocabulary.AGENT_MESSAGE, to_json({"role": "user", "text": prompt}))
+        first = [] if prompt is None else [(vocabulary.AGENT_MESSAGE, to_json({"role": "user", "text": prompt}))]
+        scope = await self._colony().spawn(
+            run.cast.spec(agent),
+            run=run.id,
+            parent=caller.scope,
+            cause=(caller.actor, caller.request),
+            first=first,
+        )
         return scope, agent
 
     async def stop(self, caller: Caller, scope: Scope) -> None:

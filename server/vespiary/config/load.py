@@ -22,6 +22,7 @@ from vespiary.config.defaults import BUILT_IN_ACTORS, CODER_DESCRIPTION, DEFAULT
 from vespiary.config.errors import ConfigError, ConfigProblem
 from vespiary.config.models import AgentConfig, Config, FileConfig
 from vespiary.config.places import Places
+from vespiary.config.running import JournalConfig
 from vespiary.config.spending import BudgetConfig
 from vespiary.config.trust import FILE_NAME, borrowed, cheapened, is_trusted, powers
 
@@ -98,12 +99,31 @@ def _merge(root: Path, files: list[_Loaded]) -> tuple[Config, dict[tuple[str, ..
         if loaded.file.budget is not None:
             said: BudgetConfig | None = merged.get("budget")
             merged["budget"] = loaded.file.budget if said is None else loaded.file.budget.within(said)
+        merged.update(_running(merged, loaded.file))
         reports |= {("models", name): loaded.report for name in loaded.file.models}
         reports |= {("agents", name): loaded.report for name in loaded.file.agents}
         if loaded.file.default_agent is not None:
             merged["default_agent"] = loaded.file.default_agent
             reports[("default_agent",)] = loaded.report
     return Config(root=root, **merged), reports
+
+
+def _running(said: dict[str, Any], file: FileConfig) -> dict[str, Any]:
+    """How runs are kept and where they live. The person's own file decides; a workspace's never lets anything kept go sooner."""
+    found: dict[str, Any] = {}
+    if file.workers is not None and "workers" not in said:
+        found["workers"] = file.workers
+    if file.journal is not None and "journal" not in said:
+        found["journal"] = file.journal
+    elif file.journal is not None:
+        before: JournalConfig = said["journal"]
+        found["journal"] = before.model_copy(
+            update={
+                "keep_runs": max(before.keep_runs, file.journal.keep_runs),
+                "keep_mb": max(before.keep_mb, file.journal.keep_mb),
+            }
+        )
+    return found
 
 
 def _untrusted(problems: list[ConfigProblem]) -> ConfigError:

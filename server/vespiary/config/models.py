@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from vespiary.config.defaults import CODER_PROMPT, DEFAULT_ACTORS, DEFAULT_AGENT, NO_MODEL_HINT
 from vespiary.config.errors import ConfigError
 from vespiary.config.nearest import did_you_mean
+from vespiary.config.running import JournalConfig, WorkersConfig
 from vespiary.config.spending import BudgetConfig, PriceConfig
 from vespiary.config.table import Table
 from vespiary.model.agents import AgentInfo
@@ -91,6 +92,8 @@ class FileConfig(Table):
     models: dict[str, ModelConfig] = Field(default_factory=dict)
     agents: dict[str, AgentConfig] = Field(default_factory=dict)
     budget: BudgetConfig | None = None
+    journal: JournalConfig | None = None
+    workers: WorkersConfig | None = None
 
 
 class Config(BaseModel):
@@ -104,6 +107,8 @@ class Config(BaseModel):
     default_agent: str = DEFAULT_AGENT
     budget: BudgetConfig = BudgetConfig()
     """What all agents of a run together may use of models."""
+    journal: JournalConfig = JournalConfig()
+    workers: WorkersConfig = WorkersConfig()
     workspace_file: bytes | None = Field(default=None, repr=False)
     """The workspace's own file as it was judged. Trust this, and not what the file may have become since."""
     trust_needed: tuple[str, ...] = ()

@@ -23,6 +23,16 @@ class RunStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class RunResumed:
+    """A run that was interrupted goes on. What follows continues its events; text that was under way is said again."""
+
+    kind: ClassVar[str] = "run.resumed"
+    agent: str
+    prompt: str
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """What an agent is doing now, in words for a progress line."""
 
@@ -141,6 +151,7 @@ class RunFinished:
 
 EventBody = (
     RunStarted
+    | RunResumed
     | Status
     | TextDelta
     | ReasoningDelta

@@ -60,6 +60,8 @@ class Task:
     agent: str | None = None
     mode: Mode = Mode.APPLY
     context: TaskContext | None = None
+    session: str | None = None
+    """The conversation that it goes on with; none begins a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,8 @@ class Outcome(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    """The server stopped or died in the middle of it. It can be resumed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,3 +154,5 @@ class RunInfo:
     files: tuple[FileChanged, ...] = ()
     agents: tuple[AgentUsage, ...] = ()
     """The usage per agent, by name: those that called a model."""
+    session: str | None = None
+    """The conversation that it belongs to."""

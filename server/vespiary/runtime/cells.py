@@ -5,6 +5,7 @@ One cell per actor, as in a comb. Changed on the event loop only.
 
 from array import array
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -18,6 +19,10 @@ from vespiary.runtime.mailbox import Account, Mailbox
 
 if TYPE_CHECKING:
     from vespiary.runtime.scheduler import Lane
+
+
+Asked = Callable[[str | None], None]
+"""Takes an actor's state; none if it has none now."""
 
 
 class Phase(Enum):
@@ -47,6 +52,8 @@ class RunCell:
     ended: bool = False
     entries: int = 0
     """Number of the last entry that was given to the journal."""
+    pending: int = 0
+    """Submissions that have not taken effect yet."""
     letters: int = 0
     """Messages that the host sent: they are named by their number, so that a rebuilt run names them again."""
     specs: Specs = field(default_factory=Specs)
@@ -125,6 +132,8 @@ class ActorCell:
     """The entry of the step that made the instance; zero if there is none to go back to."""
     saved: int = 0
     """The entry of the step that gave the last snapshot of this instance; zero if there is none."""
+    asked: list["Asked"] = field(default_factory=list["Asked"])
+    """Who waits for its next snapshot."""
     history: "array[int]" = field(default_factory=lambda: array("Q"))
     """The entries of the steps since then: what its instance is rebuilt from."""
     gone: anyio.Event | None = None

@@ -4,7 +4,8 @@ Knows nothing of editors, models, tools or WebAssembly. One event loop; every me
 """
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -14,7 +15,7 @@ from anyio.abc import TaskGroup
 from vespiary.model.agents import AgentSpec
 from vespiary.model.errors import VespiaryError
 from vespiary.model.ids import RunId, Scope
-from vespiary.model.steps import Answer
+from vespiary.model.steps import Answer, TakeSnapshot
 from vespiary.runtime.bounds import Bounds, ScopeEnded, SpawnFailed, SpawnRefused
 from vespiary.runtime.capability import Capability
 from vespiary.runtime.cells import ActorCell, RunCell, ScopeCell
@@ -145,12 +146,13 @@ class Colony:
         cause: Cause | None = None,
         first: Sequence[First] = (),
         states: Mapping[str, str] | None = None,
+        admitted: Callable[[Scope], None] | None = None,
     ) -> Scope:
         """Make an agent, as a child of `parent` or as the root of a run, and wait until all its actors are ready.
 
         It is there as a whole or not at all: what its constructors put out takes effect once all of them succeeded. `first` is what
         it hears then; `states` are snapshots that its actors, by name, begin with. An agent with a `cause` is made only once: asked
-        again after a crash, gives the one that was made for it.
+        again after a crash, gives the one that was made for it. `admitted` hears the scope before anything happens in it.
         Raises `SpawnRefused` when the bounds forbid it, `SpawnFailed` when an actor cannot be made or the run ends meanwhile.
         """
         if self._closing or self._tasks is None:
@@ -162,6 +164,8 @@ class Colony:
         wish = Spawn(home.scope, agent.name, parent, agent.actors, cause, tuple(first), states)
         if cause is not None:
             home.run.causes[cause] = home.scope
+        if admitted is not None:
+            admitted(home.scope)
 
         async def apply(_: Sequence[int]) -> None:
             if not home.ended:
@@ -201,6 +205,30 @@ class Colony:
         home = self._population.runs.get(run)
         if home is not None:
             self._sequencer.submit([(home, ("note", kind, data))], _nothing)
+
+    async def snapshots(self, scope: Scope) -> dict[str, str]:
+        """The states of the actors of an agent, by name; of those that have one now. Wait for it within bounds of your own."""
+        home = self._population.scopes.get(scope)
+        if home is None or home.barrier is not None:
+            return {}
+        states: dict[str, str] = {}
+        missing = len(home.actors)
+        done = anyio.Event()
+
+        def take(name: str, state: str | None) -> None:
+            nonlocal missing
+            if state is not None:
+                states[name] = state
+            missing -= 1
+            if not missing:
+                done.set()
+
+        for cell in home.actors:
+            cell.asked.append(partial(take, cell.spec.name))
+            cell.urgent.append(TakeSnapshot())
+            self._scheduler.wake(cell)
+        await done.wait()
+        return states
 
     async def stop(self, scope: Scope, reason: str) -> None:
         """End a scope and its children. All effects end at once; then waits, within the bounds, until their guests are gone."""
@@ -265,7 +293,7 @@ class Colony:
     def quiet(self, run: RunId) -> bool:
         """Whether nothing of a run is under way or waits to be: without a message from outside, nothing will ever happen in it."""
         cell = self._population.runs.get(run)
-        if cell is None or cell.requests:
+        if cell is None or cell.requests or cell.pending:
             return cell is None
         scopes = cell.scopes.values()
         return all(

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 import anyio
 from anyio.lowlevel import checkpoint
 
+from vespiary.model.ids import RunId
 from vespiary.runtime.cells import RunCell
-from vespiary.runtime.journal import Entry, Group, Journal
+from vespiary.runtime.journal import Entry, Journal
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class Ticket:
 
     entries: Sequence[tuple[RunCell, Entry]]
     numbers: Sequence[int]
-    committed: Awaitable[None] | None
+    committed: Sequence[tuple[RunCell, Awaitable[None]]]
     apply: Apply
     done: anyio.Event = field(default_factory=anyio.Event)
 
@@ -58,7 +59,12 @@ class Sequencer:
                 groups[run] = (run.entries, [entry])
             else:
                 group[1].append(entry)
-        committed = self._commit([(run.id, first, rows) for run, (first, rows) in groups.items()]) if groups else None
+        committed: list[tuple[RunCell, Awaitable[None]]] = []
+        for run, (first, rows) in groups.items():
+            run.pending += 1
+            # Each run by itself: what goes wrong with one is no matter of the others.
+            if (answer := self._commit(run.id, first, rows)) is not None:
+                committed.append((run, answer))
         ticket = Ticket(entries, numbers, committed, apply)
         self._queue.append(ticket)
         self._more.set()
@@ -81,22 +87,21 @@ class Sequencer:
             if not self._queue:
                 await self._more.wait()
 
-    def _commit(self, groups: Sequence[Group]) -> Awaitable[None] | None:
+    def _commit(self, run: RunId, first: int, entries: Sequence[Entry]) -> Awaitable[None] | None:
         try:
-            return self._journal.commit(groups)
+            return self._journal.commit([(run, first, entries)])
         except Exception as error:
-            logger.exception("The journal did not take entries of %d runs", len(groups))
+            logger.exception("The journal did not take entries of run %s", run)
             return _failing(error)
 
     async def _one(self, ticket: Ticket) -> None:
-        runs = dict.fromkeys(run for run, _ in ticket.entries)
-        try:
-            if ticket.committed is not None:
-                await ticket.committed
-        except Exception as error:  # without a journal nothing may take effect
-            logger.exception("The journal did not take %d entries", len(ticket.entries))
-            for run in runs:
+        for run, committed in ticket.committed:
+            try:
+                await committed
+            except Exception as error:  # without a journal nothing may take effect
+                logger.exception("The journal did not take entries of run %s", run.id)
                 self._failed(run, error, True)
+        runs = dict.fromkeys(run for run, _ in ticket.entries)
         try:
             # Also after a failure: what was submitted for a run that has ended is put away by it.
             await ticket.apply(ticket.numbers)
@@ -105,6 +110,8 @@ class Sequencer:
             for run in runs:
                 self._failed(run, error, False)
         finally:
+            for run in runs:
+                run.pending -= 1
             ticket.done.set()
 
 

@@ -95,8 +95,12 @@ class Settlement:
         await self._effects.apply(cell, number, step.now, result.outputs)
         if failure is not None and not cell.leaving:
             self._supervisor.stumbled(cell, failure)
-        if isinstance(body, TakeSnapshot) and not self._keeps:
-            cell.snapshot = result.state if result.state is not None else cell.snapshot
+        if isinstance(body, TakeSnapshot):
+            if not self._keeps:
+                cell.snapshot = result.state if result.state is not None else cell.snapshot
+            asked, cell.asked = cell.asked, []
+            for each in asked:
+                each(result.state)
         elif isinstance(body, Deliver | Answer):
             self._count(cell)
 

@@ -200,6 +200,8 @@ class Renderer:
                 self._line(("Done", "bold green"), " ", (f"· {summary}", "dim"))
             case Outcome.CANCELLED:
                 self._line(("Cancelled", "bold yellow"), " ", (f"· {summary}", "dim"))
+            case Outcome.INTERRUPTED:
+                self._line(("Interrupted", "bold yellow"), " ", (f"· {summary}", "dim"))
             case _:
                 reason = end.problem.message if end.problem else "no reason was given"
                 self._line(("Failed", "bold red"), f": {reason}")

@@ -19,7 +19,12 @@ from vespiary.fronts.cli.terminal import log_to_stderr, write_json
 from vespiary.model.events import RunEvent
 from vespiary.model.runs import Outcome, RunInfo, Task
 
-EXIT_CODES = {Outcome.DONE: DONE, Outcome.FAILED: FAILED, Outcome.CANCELLED: INTERRUPTED}
+EXIT_CODES = {
+    Outcome.DONE: DONE,
+    Outcome.FAILED: FAILED,
+    Outcome.CANCELLED: INTERRUPTED,
+    Outcome.INTERRUPTED: INTERRUPTED,
+}
 
 
 def run_task(folder: Path, task: Task, *, as_json: bool, trusted: bool | None) -> int:

@@ -107,7 +107,13 @@ class _Line:
         self.ended: str | None = None
 
 
-_ENDINGS = {Outcome.DONE: "done", Outcome.FAILED: "failed", Outcome.CANCELLED: "cancelled", Outcome.RUNNING: "ended"}
+_ENDINGS = {
+    Outcome.DONE: "done",
+    Outcome.FAILED: "failed",
+    Outcome.CANCELLED: "cancelled",
+    Outcome.INTERRUPTED: "interrupted",
+    Outcome.RUNNING: "ended",
+}
 
 
 def first_line(text: str) -> str:
