@@ -69,7 +69,7 @@ class FakeWorkspace:
             try:
                 yield workspace
             finally:
-                workspace.runs.cancel_all()
+                workspace.runs.suspend_all(kept=False)
                 with anyio.CancelScope(shield=True), anyio.move_on_after(2):
                     for info in workspace.runs.list():
                         await workspace.runs.finished(info.run_id)
