@@ -22,6 +22,7 @@ from vespiary.model.events import RunResumed, RunStarted
 from vespiary.model.ids import Scope
 from vespiary.model.runs import ChangeKind, FileChanged, Outcome, Task
 from vespiary.model.wire import to_json
+from vespiary.runtime.recovery import root_of
 
 if TYPE_CHECKING:
     from vespiary.runtime.colony import Colony
@@ -123,13 +124,13 @@ class Driving:
         if store is None:
             raise VespiaryError("The run cannot be resumed: its journal is not open.", code="journal.closed")
         entries = await anyio.to_thread.run_sync(lambda: list(store.entries(run.id)))
-        begun = next((entry for _, entry in entries if entry[0] == "spawn" and entry[3] is None), None)
-        if begun is None:  # it ended before its agent was there
+        root = root_of(entries)
+        if root is None:  # it ended before its agent was there
             sessions = self._recorder.sessions
             states = await sessions.states(run) if sessions is not None else {}
             await self._spawn(run, colony, states)
             return colony
-        run.root = Scope(begun[1])
+        run.root = root
         run.muted = True
         try:
             await colony.recover(run.id, entries, lambda kind, data: _recall(run, kind, data))

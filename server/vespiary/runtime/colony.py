@@ -29,6 +29,7 @@ from vespiary.runtime.lifecycle import Lifecycle
 from vespiary.runtime.mailbox import MemorySpill, Spill
 from vespiary.runtime.observer import Observer
 from vespiary.runtime.population import Population
+from vespiary.runtime.pruning import Pruning
 from vespiary.runtime.readiness import Readiness
 from vespiary.runtime.rebuilding import Rebuilder
 from vespiary.runtime.recovery import OnNote, Recovery, begin
@@ -100,6 +101,8 @@ class Colony:
             bounds,
             keeps=journal.keeps,
         )
+        self._pruning = Pruning(journal, self._sequencer, self._requests, self._rebuilder, self._task_group, bounds)
+        self._sequencer.after = self._pruning.consider
         self._recovery = Recovery(
             self._population,
             self._exchange,
@@ -108,6 +111,7 @@ class Colony:
             self._supervisor,
             self._settlement,
             self._scheduler,
+            self._router,
         )
 
     async def __aenter__(self) -> "Colony":
@@ -204,7 +208,11 @@ class Colony:
         """Keep a fact with a run: plain data that `recover` gives back. Not of a run that has ended."""
         home = self._population.runs.get(run)
         if home is not None:
-            self._sequencer.submit([(home, ("note", kind, data))], _nothing)
+
+            async def apply(_: Sequence[int]) -> None:
+                home.notes.append((kind, data))
+
+            self._sequencer.submit([(home, ("note", kind, data))], apply)
 
     async def snapshots(self, scope: Scope) -> dict[str, str]:
         """The states of the actors of an agent, by name; of those that have one now. Wait for it within bounds of your own."""
@@ -378,7 +386,3 @@ class Colony:
             f"{len(fullest.mailbox)} of them for {fullest.id}, which is too slow for what it is sent"
         )
         self._lifecycle.end_run(run, reason)
-
-
-async def _nothing(_: Sequence[int]) -> None:
-    pass

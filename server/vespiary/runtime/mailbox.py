@@ -169,6 +169,10 @@ class Mailbox:
             self._refill()
         return Deliver(envelope)
 
+    def contents(self) -> tuple[list[Envelope], list[Answer]]:
+        """What waits, but for what is in the spill: messages and answers, the oldest first."""
+        return list(self._letters), list(self._answers)
+
     def withdraw(self, request: int) -> bool:
         """Drop the waiting answer to a request that is no longer wanted. Whether there was one."""
         for answer in self._answers:

@@ -112,6 +112,7 @@ class Scheduler:
     def release(self, cell: ActorCell) -> None:
         """The outputs of an actor's step have taken effect: it may take its next turn, behind the others."""
         cell.busy = False
+        cell.under_way = None
         self.wake(cell)
 
     async def _pump(self, lane: Lane) -> None:
@@ -150,6 +151,7 @@ class Scheduler:
             if body is None:
                 continue
             cell.busy = True
+            cell.under_way = body
             cell.step += 1
             cells.append(cell)
             # 63 bits: what SQLite and msgpack keep as a plain integer.
@@ -209,7 +211,7 @@ class Scheduler:
                 cell.urgent.clear()
                 cell.urgent.append(Destroy())
             else:
-                cell.put_back = step.body
+                cell.put_back, cell.under_way = step.body, None
             self.release(cell)
         return None
 
