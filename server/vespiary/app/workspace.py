@@ -137,13 +137,20 @@ class Workspace:
         return tuple(info_of(record) for record in await anyio.to_thread.run_sync(chronicle.unfinished))
 
     async def resume(self, run_id: RunId) -> RunInfo:
-        """Let an interrupted run go on from where it stood; returns at once. Raises `VespiaryError` when it cannot."""
+        """Let an interrupted run go on from where it stood; returns at once. Raises `VespiaryError` when it cannot.
+
+        It may do what it was granted when it began, as far as it is still granted.
+        """
+        from vespiary.app.regrant import regranted
+
+        today = self.config()
         chronicle = await self._chronicle()
         record = await self._interrupted(chronicle, run_id)
         assert chronicle is not None
         run = await anyio.to_thread.run_sync(
             chronicle.read, record, self.root, self._options.clock.now, self.runs.publish
         )
+        run.config = regranted(run.config, today)
         if not await anyio.to_thread.run_sync(chronicle.store.claim, run_id):
             raise UsageError(f"The run {run_id} goes on in another process.", code="run.elsewhere")
         self.runs.adopt(run)
