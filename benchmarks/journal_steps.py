@@ -2,10 +2,13 @@
 
     python benchmarks/journal_steps.py [--guests python|null] [--pairs 64] [--seconds 2] [--rounds 3] [--json]
 
-Each pair is an agent of two actors with one token; all belong to one run. Every combination of journal (off, normal, full) and shards
-(in this process, one and two worker processes) has its turn in each round; figures are medians of the rounds. `--pairs 1` gives the
-time of a hop. `loop` is the processor time of the event loop's thread, `server` that of its process, `workers` that of the worker
-processes, in microseconds a step. `batch` is the mean number of steps in a batch, `commit` that of entries in a transaction.
+Each pair is an agent of two actors with one token; all belong to one run. Every combination of journal (off, normal, full) and
+shards (in this process, one and two worker processes) has its turn in each round; figures are medians of the rounds. `--pairs 1`
+gives the time of a hop. Run it from the folder above this one, or workers do not find the guests of `--guests null`.
+
+Columns, a step: `loop` is the processor time of the event loop's thread, `server` that of its process, `workers` that of the worker
+processes. `two_cores` is what two cores with nothing else to do could give by that, and does not depend on who else runs on the
+machine as much as `steps_per_s` does. `commit` is the mean number of entries in a frame of the journal.
 """
 
 import argparse
@@ -151,7 +154,6 @@ async def measure(journal: str, kind: str, guests: str, pairs: int, seconds: flo
             store = JournalStore.open(folder, key=bytes(32), sync="full" if journal == "full" else "normal")
             stack.callback(store.close)
             await store.begin(RunRecord(RUN))
-        commits = 0
         colony = Colony(
             shards=shards,
             capabilities={},
@@ -167,7 +169,6 @@ async def measure(journal: str, kind: str, guests: str, pairs: int, seconds: flo
             await asyncio.sleep(0.2)
             pids = [shard.pid for shard in shards if isinstance(shard, WorkerShard) and shard.pid is not None]
             steps, written = colony.statistics().steps, transactions(store)
-            batches = 0
             wall, loop, cpu, theirs = time.perf_counter(), time.thread_time(), time.process_time(), cpu_of(pids)
             await asyncio.sleep(seconds)
             wall, loop = time.perf_counter() - wall, time.thread_time() - loop
@@ -180,6 +181,7 @@ async def measure(journal: str, kind: str, guests: str, pairs: int, seconds: flo
         "loop_us": loop / steps * 1e6,
         "server_us": cpu / steps * 1e6,
         "workers_us": theirs / steps * 1e6,
+        "two_cores": 2 * steps / (cpu + theirs),
         "commit": steps / commits if commits else 0.0,
     }
 
