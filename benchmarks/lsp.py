@@ -116,10 +116,11 @@ class Client:
     def notify(self, method: str, params: Any) -> None:
         self.write(framed({"jsonrpc": "2.0", "method": method, "params": params}))
 
-    def initialize(self) -> float:
+    def initialize(self, **options: Any) -> float:
         """Milliseconds from the start of the process to the answer."""
         root = Path(self.folder).as_uri()
-        self.call("initialize", {"processId": os.getpid(), "rootUri": root, "capabilities": CAPABILITIES})
+        params = {"processId": os.getpid(), "rootUri": root, "capabilities": CAPABILITIES}
+        self.call("initialize", {**params, "initializationOptions": options} if options else params)
         taken = (time.perf_counter() - self.began) * 1000
         self.notify("initialized", {})
         return taken

@@ -57,6 +57,8 @@ class LogStream(io.TextIOBase):
 
     def finish(self) -> None:
         """End the line, if one was begun."""
+        if not self._parts:
+            return
         line = "".join(self._parts)
         self._parts.clear()
         self._size = 0

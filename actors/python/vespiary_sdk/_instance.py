@@ -117,9 +117,7 @@ class Instance:
         self._failures = failures
         before = _runtime.enter(self._runtime)
         try:
-            with self._runtime.loop.running():
-                work()
-                self._runtime.loop.drain()
+            self._runtime.loop.run(work)
         finally:
             _runtime.enter(before)
         return _runtime.to_json(failures) if failures else None
@@ -148,8 +146,11 @@ class Instance:
         if self._tools and message_type in (TOOL_CALL, TOOL_CANCEL) and scope == self._runtime.port.scope():
             self._tool_message(message)
         wanted = [handler for handler in self._handlers if handler.wants(message_type)]
-        foreign = scope not in (self._runtime.port.scope(), HOST_SCOPE)
-        if foreign and any(handler.extent != "own" for handler in wanted):
+        if (
+            any(handler.extent != "own" for handler in wanted)
+            and scope != HOST_SCOPE
+            and scope != self._runtime.port.scope()
+        ):
             # Most likely heard because of the wider subscription; the envelope does not say where it was published.
             wanted = [handler for handler in wanted if handler.extent != "own"]
         for method in dict.fromkeys(handler.method for handler in wanted):
@@ -162,15 +163,18 @@ class Instance:
             if not task.cancelled() and (error := task.exception()) is not None:
                 self._fail(id, error)
 
-        task = self._runtime.loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(ended)
+        task = self._runtime.loop.start(work)
+        if task.done():  # most handlers wait for nothing
+            ended(task)
+        else:
+            self._tasks.add(task)
+            task.add_done_callback(ended)
         return task
 
     async def _guarded(self, id: str, handler: Callable[[Message], Any], message: Message) -> None:
         try:
             result = handler(message)
-            if inspect.isawaitable(result):
+            if result is not None and inspect.isawaitable(result):
                 await result
         except GeneratorExit:
             raise

@@ -6,9 +6,9 @@ Knows requests by their ids only.
 
 import asyncio
 import math
+import sys
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import contextmanager
 from contextvars import Context
 from typing import Any, NoReturn
 
@@ -17,6 +17,7 @@ from vespiary_sdk.errors import refused
 
 MAX_SLEEP_MS = 86_400_000
 
+_AT_ONCE: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 _swap_task: Callable[..., Any] | None = getattr(asyncio.tasks, "_swap_current_task", None)
 
 
@@ -43,20 +44,27 @@ class StepLoop(asyncio.AbstractEventLoop):
         """Whether something of the actor still waits for the host."""
         return bool(self._timers or self._waiting)
 
-    @contextmanager
-    def running(self) -> Generator[None]:
-        """Be the running loop. Natively there may be another one around it (an async test); it gets its place back."""
+    def run(self, work: Callable[[], None]) -> None:
+        """Do this, and what becomes ready by it, as the running loop.
+
+        Natively there may be another one around it (an async test); it gets its place back.
+        """
         outer = asyncio._get_running_loop()  # pyright: ignore[reportPrivateUsage]
         suspended = _swap_task(outer, None) if outer is not None and _swap_task is not None else None
         asyncio._set_running_loop(self)
         try:
-            yield
+            work()
+            self._drain()
         finally:
             asyncio._set_running_loop(outer)
             if suspended is not None and _swap_task is not None:
                 _swap_task(outer, suspended)
 
-    def drain(self) -> None:
+    def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """A task for a handler. It runs at once up to its first wait, where Python can do that (3.12)."""
+        return asyncio.Task(work, loop=self, **_AT_ONCE)
+
+    def _drain(self) -> None:
         """Run callbacks until none is ready. Handlers report their own failures; what gets here was left by a stray task."""
         ready = self._ready
         while ready:

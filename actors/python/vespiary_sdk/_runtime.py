@@ -45,7 +45,7 @@ def clean(text: str) -> str:
 
 def to_json(value: Any) -> str:
     """Compact JSON. Raises `TypeError` or `ValueError` for what JSON cannot say."""
-    return clean(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain))
+    return clean(_encoder.encode(value))
 
 
 def _plain(value: Any) -> Any:
@@ -57,6 +57,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, enum.Enum):
         return value.value
     raise TypeError(f"{type(value).__name__} has no JSON form: {value!r:.80}")
+
+
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
 
 
 async def request(capability: Capability, **fields: Any) -> dict[str, Any]:

@@ -39,6 +39,13 @@ Packed = Any
 _CONSTRUCT, _DELIVER, _ANSWER, _SNAPSHOT, _RESTORE, _DESTROY = range(6)
 _SEND, _REQUEST, _CANCEL, _LOG = range(4)
 
+_WRONG = (TypeError, ValueError, AttributeError, KeyError, IndexError)
+
+
+def _not(what: str, error: Exception) -> ValueError:
+    """Whatever went wrong while something was read, as one kind of error."""
+    return ValueError(f"This is not {what}: {error}")
+
 
 def pack_spec(spec: ActorSpec) -> Packed:
     """An actor's specification."""
@@ -53,9 +60,11 @@ def pack_spec(spec: ActorSpec) -> Packed:
 
 def unpack_spec(packed: Packed) -> ActorSpec:
     """The specification again."""
-    with _reading("a specification"):
+    try:
         name, component, config, limits = packed
         return ActorSpec(name, component, config, Limits(*limits))
+    except _WRONG as error:
+        raise _not("a specification", error) from error
 
 
 def pack_body(body: StepBody, *, spec: bool = True) -> Packed:
@@ -74,7 +83,7 @@ def pack_body(body: StepBody, *, spec: bool = True) -> Packed:
 
 def unpack_body(packed: Packed, spec: ActorSpec | None = None) -> StepBody:
     """The input again. `spec` is the specification that a `Construct` left out."""
-    with _reading("an input"):
+    try:
         kind, *rest = packed
         if kind == _DELIVER:
             return Deliver(Envelope(*rest))
@@ -95,6 +104,8 @@ def unpack_body(packed: Packed, spec: ActorSpec | None = None) -> StepBody:
         if kind == _DESTROY:
             return Destroy()
         raise ValueError(f"there is no input of the kind {kind!r}")
+    except _WRONG as error:
+        raise _not("an input", error) from error
 
 
 def pack_input(step: StepInput) -> Packed:
@@ -104,9 +115,11 @@ def pack_input(step: StepInput) -> Packed:
 
 def unpack_input(packed: Packed) -> StepInput:
     """The step's input again."""
-    with _reading("a step"):
+    try:
         actor, step, now, seed, body = packed
         return StepInput(ActorId(actor), step, now, seed, unpack_body(body))
+    except _WRONG as error:
+        raise _not("a step", error) from error
 
 
 def pack_outputs(outputs: Iterable[Output]) -> Packed:
@@ -126,21 +139,23 @@ def _pack_output(output: Output) -> Packed:
 
 def unpack_outputs(packed: Packed) -> tuple[Output, ...]:
     """The outputs again."""
-    with _reading("an output"):
+    try:
         return tuple(map(_unpack_output, packed))
+    except _WRONG as error:
+        raise _not("an output", error) from error
 
 
 def _unpack_output(packed: Packed) -> Output:
-    kind, *rest = packed
+    kind = packed[0]
     if kind == _SEND:
-        ident, message_type, payload, to = rest
+        _, ident, message_type, payload, to = packed
         return Send(ident, message_type, payload, None if to is None else Scope(to))
     if kind == _REQUEST:
-        return Request(*rest)
+        return Request(*packed[1:])
     if kind == _CANCEL:
-        return CancelRequest(*rest)
+        return CancelRequest(*packed[1:])
     if kind == _LOG:
-        level, text = rest
+        _, level, text = packed
         return Log(Level(level), text)
     raise ValueError(f"there is no output of the kind {kind!r}")
 
@@ -158,13 +173,15 @@ def unpack_description(packed: Packed) -> Description | None:
     """The description again."""
     if packed is None:
         return None
-    with _reading("a description"):
+    try:
         tools, wishes, component = packed
         return Description(
             tuple(Tool(*tool) for tool in tools),
             tuple(Subscription(pattern, Extent(extent)) for pattern, extent in wishes),
             component,
         )
+    except _WRONG as error:
+        raise _not("a description", error) from error
 
 
 def pack_failure(failure: StepFailure | None) -> Packed:
@@ -176,9 +193,11 @@ def unpack_failure(packed: Packed) -> StepFailure | None:
     """The failure again."""
     if packed is None:
         return None
-    with _reading("a failure"):
+    try:
         kind, message = packed
         return StepFailure(FailureKind(kind), message)
+    except _WRONG as error:
+        raise _not("a failure", error) from error
 
 
 def pack_result(result: StepResult) -> Packed:
@@ -196,7 +215,7 @@ def pack_result(result: StepResult) -> Packed:
 
 def unpack_result(packed: Packed) -> StepResult:
     """The result again."""
-    with _reading("a result"):
+    try:
         actor, step, outputs, failure, description, state, busy_ns = packed
         return StepResult(
             ActorId(actor),
@@ -207,19 +226,5 @@ def unpack_result(packed: Packed) -> StepResult:
             state,
             busy_ns,
         )
-
-
-class _reading:  # noqa: N801 - reads as a phrase: `with _reading("a step")`
-    """Turns whatever goes wrong while something is read into one kind of error."""
-
-    __slots__ = ("_what",)
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, TypeError | ValueError | AttributeError | KeyError | IndexError):
-            raise ValueError(f"This is not {self._what}: {error}") from error
+    except _WRONG as error:
+        raise _not("a result", error) from error

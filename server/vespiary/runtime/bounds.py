@@ -54,7 +54,7 @@ class Bounds:
     """Batches of one shard that are worked on, wait there, or wait for the journal."""
     actors_before_next_shard: int = 24
     """Actors that the shards in use have each before the next one is taken into use: a process costs memory."""
-    turn: int = 256
+    turn: int = 64
     """Outputs and deliveries that take effect before the event loop may do something else."""
     dead_letters: int = 1000
     """Dead letters that are kept, the newest."""

@@ -161,7 +161,7 @@ class ActorCell:
         """Whether there is no input that it could take now."""
         if self.put_back is not None or self.urgent:
             return False
-        return self.phase is not Phase.LIVE or not len(self.mailbox)
+        return self.phase is not Phase.LIVE or not self.mailbox
 
     def take(self) -> StepBody | None:
         """The next input."""

@@ -36,7 +36,7 @@ class Effects:
         self._lifecycle = lifecycle
         self._observer = observer
         self._tasks = tasks
-        self._bounds = bounds
+        self._turn = bounds.turn
         self._spent = 0
 
     async def logs(self, cell: ActorCell, outputs: Sequence[Output]) -> None:
@@ -63,17 +63,19 @@ class Effects:
                 self._requests.cancel(cell, output.id)
             elif logs:
                 self._observer.log(cell.home.run.id, cell.id, output)
-            await self._breathe(spent)
+            self._spent += spent
+            if self._spent >= self._turn:
+                await self._breathe()
         if farewell is not None:
             self._lifecycle.end(cell.home, farewell)
-        await self._breathe(1)
+        self._spent += 1
+        if self._spent >= self._turn:
+            await self._breathe()
 
-    async def _breathe(self, spent: int) -> None:
-        """Let the event loop do something else once enough took effect."""
-        self._spent += spent
-        if self._spent >= self._bounds.turn:
-            self._spent = 0
-            await checkpoint()
+    async def _breathe(self) -> None:
+        """Enough took effect: let the event loop do something else."""
+        self._spent = 0
+        await checkpoint()
 
 
 def _reason(payload: str) -> str:

@@ -119,6 +119,9 @@ class Mailbox:
     def __len__(self) -> int:
         return len(self._letters) + len(self._answers) + self.spilled
 
+    def __bool__(self) -> bool:
+        return bool(self._letters or self._answers or self.spilled)
+
     @property
     def answers(self) -> int:
         """Answers that wait."""

@@ -15,6 +15,10 @@ _Place = tuple[Extent, str]
 _Index = dict[str, dict[S, None]]  # pattern -> subscribers in the order in which they came
 
 
+_MOST_KNOWN = 4096
+"""Answers that are remembered: message types are what actors make up."""
+
+
 def _patterns(message_type: str) -> list[str]:
     """Every pattern that covers this type: itself, `*`, and a `.*` for every dot in it."""
     found = [message_type, "*"] if message_type != "*" else ["*"]
@@ -33,12 +37,15 @@ class Router(Generic[S]):
     def __init__(self) -> None:
         self._places: dict[_Place, _Index[S]] = {}
         self._of: dict[S, list[tuple[_Place, str]]] = {}
+        self._known: dict[tuple[RunId, tuple[Scope, ...], str], Sequence[S]] = {}
+        """Who hears what, as it was asked since the subscriptions last changed."""
 
     def __len__(self) -> int:
         return sum(map(len, self._of.values()))
 
     def add(self, subscriber: S, run: RunId, scope: Scope, subscriptions: Iterable[Subscription]) -> None:
         """Let a subscriber that lives in `scope` of `run` hear what it wants."""
+        self._known.clear()
         for wish in subscriptions:
             place = (wish.extent, run if wish.extent is Extent.EVERYWHERE else scope)
             hearers = self._places.setdefault(place, {}).setdefault(wish.pattern, {})
@@ -48,6 +55,7 @@ class Router(Generic[S]):
 
     def remove(self, subscriber: S) -> None:
         """Let a subscriber hear nothing any more."""
+        self._known.clear()
         for place, pattern in self._of.pop(subscriber, ()):
             index = self._places[place]
             hearers = index[pattern]
@@ -57,8 +65,17 @@ class Router(Generic[S]):
                 if not index:
                     del self._places[place]
 
-    def hearers(self, run: RunId, path: Sequence[Scope], message_type: str) -> list[S]:
+    def hearers(self, run: RunId, path: Sequence[Scope], message_type: str) -> Sequence[S]:
         """Who hears a message of this type published in `path[0]`, whose ancestors follow it in `path`. Each is named once."""
+        question = (run, tuple(path), message_type)
+        known = self._known.get(question)
+        if known is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            known = self._known[question] = self._find(run, path, message_type)
+        return known
+
+    def _find(self, run: RunId, path: Sequence[Scope], message_type: str) -> list[S]:
         places = self._places
         indexes = [
             index

@@ -4,12 +4,12 @@ Knows that an actor has at most one step under way, that batches are bounded and
 order in which they were committed. Does not know what an input means: cells give inputs, `settle` takes results.
 """
 
+import asyncio
 import logging
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
-import anyio
 from anyio.abc import TaskGroup
 
 from vespiary.model.errors import VespiaryError
@@ -39,7 +39,7 @@ class Lane:
         """Steps that the shard has."""
         self.losses = 0
         """How often in a row the shard was lost with a batch."""
-        self._pumps: list[anyio.Event] = []
+        self._pumps: list[asyncio.Event] = []
         """Pumps that wait for work."""
 
     def push(self, cell: ActorCell) -> None:
@@ -56,7 +56,7 @@ class Lane:
     async def wait(self) -> None:
         """Until an actor is ready."""
         if not self.ready:
-            woken = anyio.Event()
+            woken = asyncio.Event()
             self._pumps.append(woken)
             await woken.wait()
 

@@ -4,12 +4,12 @@ Whatever comes from outside of it (results of steps, answers, messages of the ho
 entries say, applied in their order, and can be made again from them. Knows nothing of what an entry means.
 """
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-import anyio
 from anyio.lowlevel import checkpoint
 
 from vespiary.model.ids import RunId
@@ -35,7 +35,7 @@ class Ticket:
     numbers: Sequence[int]
     committed: Sequence[tuple[RunCell, Awaitable[None]]]
     apply: Apply
-    done: anyio.Event = field(default_factory=anyio.Event)
+    done: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Sequencer:
@@ -45,7 +45,7 @@ class Sequencer:
         self._journal = journal
         self._failed = failed
         self._queue: deque[Ticket] = deque()
-        self._more = anyio.Event()
+        self._more = asyncio.Event()
         self.after: Callable[[RunCell], None] = lambda _: None
         """Told of a run when something of it has taken effect, and nothing of it is half done."""
 
@@ -85,9 +85,8 @@ class Sequencer:
                 done += 1
                 if done % _TURN == 0:
                     await checkpoint()
-            self._more = anyio.Event()
-            if not self._queue:
-                await self._more.wait()
+            self._more.clear()
+            await self._more.wait()
 
     def _commit(self, run: RunId, first: int, entries: Sequence[Entry]) -> Awaitable[None] | None:
         try:
