@@ -28,6 +28,7 @@ from vespiary.runtime.journal import Entry, Journal, MemoryJournal
 from vespiary.runtime.lifecycle import Lifecycle
 from vespiary.runtime.mailbox import MemorySpill, Spill
 from vespiary.runtime.observer import Observer
+from vespiary.runtime.outline import Outline, outline_of
 from vespiary.runtime.population import Population
 from vespiary.runtime.readiness import Readiness
 from vespiary.runtime.rebuilding import Rebuilder
@@ -299,6 +300,11 @@ class Colony:
         return all(
             scope.barrier is None and all(not actor.busy and actor.idle() for actor in scope.actors) for scope in scopes
         )
+
+    def outline(self, run: RunId) -> Outline | None:
+        """How a run stands: its agents, what waits for their actors, and what those wait for. None if nothing of it lives."""
+        cell = self._population.runs.get(run)
+        return outline_of(cell, self._requests) if cell is not None else None
 
     def dead_letters(self, run: RunId) -> tuple[DeadLetter, ...]:
         """What could not be delivered in a run or was fatal to its receiver, oldest first. Bounded."""

@@ -56,6 +56,10 @@ class Requests:
     def __len__(self) -> int:
         return sum(map(len, self._open.values()))
 
+    def of(self, cell: ActorCell) -> list[Request]:
+        """The requests of an actor that have no answer yet, in the order in which they were made."""
+        return [opened.request for opened in self._open.get(cell, {}).values()]
+
     def start(self, tasks: TaskGroup, cell: ActorCell, request: Request, now: int) -> None:
         """Start a request that was made in a step at the time `now`, or answer it with the reason why not.
 
