@@ -9,6 +9,10 @@ import typer
 
 from vespiary import __version__
 from vespiary.fronts.cli.errors import reporting
+from vespiary.fronts.cli.journal_app import journal
+from vespiary.fronts.cli.options import Folder, Trust
+from vespiary.fronts.cli.session_app import session
+from vespiary.fronts.cli.tokens_app import tokens
 
 app = typer.Typer(
     name="vespiary",
@@ -17,14 +21,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-
-Folder = Annotated[
-    Path, typer.Option("--folder", "-C", help="The workspace.", exists=True, file_okay=False, show_default="here")
-]
-Trust = Annotated[
-    bool, typer.Option("--trust", help="Let this workspace's own vespiary.toml grant power, for this call.")
-]
-
+app.add_typer(journal, name="journal")
+app.add_typer(session, name="session")
+app.add_typer(tokens, name="tokens")
 
 class ModeName(StrEnum):
     """What a run may do to the workspace."""
@@ -87,6 +86,23 @@ def _prompt(given: str | None) -> str:
     if not prompt.strip():
         raise UsageError("The task is empty.", hint="Say what is to be done.")
     return prompt
+
+
+@app.command()
+def replay(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The id of a run, as `vespiary journal` lists it.")],
+    until: Annotated[
+        int | None, typer.Option("--until", min=1, metavar="ENTRY", help="Stop after this entry and show how it stood.")
+    ] = None,
+    actor: Annotated[str | None, typer.Option("--actor", help="Only the actors of this name, or this one.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    folder: Folder = Path(),
+) -> None:
+    """Repeat a run's recorded steps in a fresh sandbox and compare, byte for byte. Changes nothing."""
+    from vespiary.fronts.cli.replay import replay_run
+
+    with reporting():
+        raise typer.Exit(replay_run(folder, run, until=until, actor=actor, as_json=json))
 
 
 @app.command()
