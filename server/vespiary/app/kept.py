@@ -5,7 +5,7 @@ anything is shown. Blocks: not for an event loop.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,17 +53,18 @@ def has_journal(root: Path) -> bool:
 
 
 @contextmanager
-def open_kept(root: Path, *, write: bool = False) -> "Iterator[Kept | None]":
-    """The journal of a workspace while the block lasts; none where there is none. Raises `VespiaryError` for one that cannot be used.
+def open_kept(root: Path, *, write: bool = False) -> "Generator[Kept | None]":
+    """The journal of a workspace while the block lasts; none where there is none.
 
-    With `write` it may be changed; else nothing is, and another process may go on writing it.
+    With `write` it may be changed; else nothing is, and another process may go on writing it. Raises
+    `VespiaryError` for a journal that cannot be used.
     """
     if not has_journal(root):
         yield None
         return
-    from vespiary.config import state_dir
     from vespiary.journal.key import load_key
     from vespiary.journal.store import JournalStore
+    from vespiary.model.places import state_dir
 
     store = JournalStore.open(root / STATE_FOLDER, key=load_key(state_dir()), read_only=not write)
     try:

@@ -1,7 +1,7 @@
 """Replaying a run: every recorded step is given to fresh guests again, and what they put out is compared with the record.
 
-Follows the rules by which an instance is brought back after a failure (`vespiary.runtime.supervision`, `rebuilding`). Begins nothing:
-outputs go nowhere. Does not know who shows the report, or what sandbox the guests live in.
+Follows the rules by which an instance is brought back after a failure (`vespiary.runtime.supervision`, `rebuilding`). Begins
+nothing: outputs go nowhere. Does not know who shows the report, or what sandbox the guests live in.
 """
 
 from collections import Counter
@@ -299,9 +299,7 @@ class _Replayer:
     def _give(self, line: _Line, given: StepInput) -> StepResult:
         if isinstance(given.body, Construct):
             limits = line.spec.limits
-            patient = replace(
-                limits, construct_ms=limits.construct_ms * _PATIENCE, call_ms=limits.call_ms * _PATIENCE
-            )
+            patient = replace(limits, construct_ms=limits.construct_ms * _PATIENCE, call_ms=limits.call_ms * _PATIENCE)
             given = replace(given, body=replace(given.body, spec=replace(line.spec, limits=patient)))
         return self._guests.step(given)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def standing(store: "JournalStore", run: RunId, until: int) -> Outline | None:
-    """The run after entry `until`; none if nothing of it lived any more. Blocks. Raises `VespiaryError` where it cannot be folded."""
+    """The run after entry `until`; none if nothing of it lived any more. Blocks. Raises `VespiaryError`."""
     return anyio.run(_fold, store, run, until)
 
 

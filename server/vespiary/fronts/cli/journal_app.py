@@ -8,7 +8,9 @@ import typer
 from vespiary.fronts.cli.errors import reporting
 from vespiary.fronts.cli.options import AsJson, Folder
 
-journal = typer.Typer(help="What is kept of runs in this workspace. Without a command: list them.", no_args_is_help=False)
+journal = typer.Typer(
+    help="What is kept of runs in this workspace. Without a command: list them.", no_args_is_help=False
+)
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="The id of a run, as `vespiary journal` lists it.")]
 
@@ -68,9 +70,7 @@ def check(json: AsJson = False, folder: Folder = Path()) -> None:
 @journal.command()
 def prune(
     runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="Forget exactly these.")] = None,
-    keep: Annotated[
-        int | None, typer.Option("--keep", min=0, help="Finished runs that stay, the newest.")
-    ] = None,
+    keep: Annotated[int | None, typer.Option("--keep", min=0, help="Finished runs that stay, the newest.")] = None,
     keep_mb: Annotated[int | None, typer.Option("--keep-mb", min=0, help="Megabytes of runs that stay.")] = None,
     older_than: Annotated[
         str | None, typer.Option("--older-than", metavar="AGE", help="Forget those older than this: 30d, 12h, 2w.")

@@ -35,9 +35,7 @@ def check_kept(folder: Path, *, as_json: bool) -> int:
     return FAILED if problems else DONE
 
 
-def prune_kept(
-    folder: Path, runs: list[str], *, keep: int | None, keep_mb: int | None, older_than: str | None
-) -> None:
+def prune_kept(folder: Path, runs: list[str], *, keep: int | None, keep_mb: int | None, older_than: str | None) -> None:
     """Forget runs and say what that freed."""
     before = since(older_than) if older_than is not None else None
     limited = keep is not None or keep_mb is not None or before is not None

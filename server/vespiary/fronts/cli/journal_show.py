@@ -189,10 +189,8 @@ def _input(body: Any) -> str:
 _OUTPUTS = ("message", "request", "cancel", "log line")
 
 
-def _outputs(outputs: Any) -> str:
-    named = (
-        str(each[2]) if each[0] in (0, 1) else _OUTPUTS[each[0]] for each in outputs if each[0] in range(len(_OUTPUTS))
-    )
+def _outputs(outputs: "list[list[Any]]") -> str:
+    named = [str(each[2]) if each[0] in (0, 1) else _OUTPUTS[each[0]] for each in outputs if each[0] in (0, 1, 2, 3)]
     return ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in Counter(named).items())
 
 

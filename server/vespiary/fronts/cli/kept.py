@@ -1,4 +1,4 @@
-"""What the commands about kept things share: finding the journal, ages, times and sizes in words, tables for people and programs."""
+"""What the commands about kept things share: finding the journal, ages, times and sizes in words, tables."""
 
 import re
 import time

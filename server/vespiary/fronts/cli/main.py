@@ -25,6 +25,7 @@ app.add_typer(journal, name="journal")
 app.add_typer(session, name="session")
 app.add_typer(tokens, name="tokens")
 
+
 class ModeName(StrEnum):
     """What a run may do to the workspace."""
 
@@ -56,18 +57,48 @@ def run(
     agent: Annotated[
         str | None, typer.Option("--agent", "-a", help="Who does it; the default agent if not given.")
     ] = None,
-    mode: Annotated[ModeName, typer.Option("--mode", "-m", help="Apply changes, or only plan them.")] = ModeName.APPLY,
+    mode: Annotated[
+        ModeName | None, typer.Option("--mode", "-m", help="Apply changes, or only plan them.", show_default="apply")
+    ] = None,
+    session: Annotated[
+        str | None, typer.Option("--session", metavar="ID", help="Go on with this conversation.")
+    ] = None,
+    go_on: Annotated[
+        bool, typer.Option("--continue", "-c", help="Go on with the agent's latest conversation.")
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Let an interrupted run go on: the one that is named in place of a task, or the newest."
+        ),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="One event a line, as JSON.")] = False,
     folder: Folder = Path(),
     trust: Trust = False,
 ) -> None:
     """Give a task to an agent in this folder and wait for its end."""
-    from vespiary.fronts.cli.run import run_task
+    from vespiary.fronts.cli.run import Latest, Resume, run_task
+    from vespiary.model.errors import UsageError
     from vespiary.model.runs import Mode, Task
 
     with reporting():
-        task = Task(_prompt(" ".join(prompt) if prompt else None), agent, Mode(mode.value))
-        raise typer.Exit(run_task(folder, task, as_json=json, trusted=True if trust else None))
+        if go_on and session is not None:
+            raise UsageError("--continue and --session name two conversations.", hint="Give one of them.")
+        if resume:
+            if agent is not None or mode is not None or session is not None or go_on:
+                raise UsageError(
+                    "A run that is resumed keeps its agent, mode and conversation.", hint="Give --resume alone."
+                )
+            if prompt and len(prompt) > 1:
+                raise UsageError(
+                    "--resume takes the id of one run, and no task.", hint="`vespiary journal` lists the runs."
+                )
+            what = Resume(prompt[0] if prompt else None)
+        else:
+            words = _prompt(" ".join(prompt) if prompt else None)
+            task = Task(words, agent, Mode((mode or ModeName.APPLY).value), session=session)
+            what = Latest(task) if go_on else task
+        raise typer.Exit(run_task(folder, what, as_json=json, trusted=True if trust else None))
 
 
 def _prompt(given: str | None) -> str:

@@ -157,7 +157,8 @@ def _stop(stop: "Stop", outline: "Outline | None") -> Iterator[str]:
         yield f"  {agent.scope} {agent.name}" + ("" if agent.ready else " (being made)")
         for each in agent.actors:
             waits = len(each.messages) + len(each.answers) + each.spilled + len(each.urgent)
-            yield f"    {each.actor}: {each.phase}, step {each.step}, {waits:,} waiting, {counted(len(each.requests), 'open request')}"
+            asked = counted(len(each.requests), "open request")
+            yield f"    {each.actor}: {each.phase}, step {each.step}, {waits:,} waiting, {asked}"
 
 
 def _actor(stop: "Stop", found: "ActorOutline | None") -> Iterator[str]:
