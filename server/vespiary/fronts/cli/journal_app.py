@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from vespiary.fronts.cli.errors import reporting
-from vespiary.fronts.cli.options import AsJson, Folder
+from vespiary.fronts.cli.options import AsJson, Folder, alone
 
 journal = typer.Typer(
     help="What is kept of runs in this workspace. Without a command: list them.", no_args_is_help=False
@@ -17,6 +17,8 @@ RunName = Annotated[str, typer.Argument(metavar="RUN", help="The id of a run, as
 
 @journal.callback(invoke_without_command=True)
 def _default(context: typer.Context, json: AsJson = False, folder: Folder = Path()) -> None:  # pyright: ignore[reportUnusedFunction]
+    with reporting():
+        alone(context, json=json, folder=folder)
     if context.invoked_subcommand is None:
         list_runs(json, folder)
 

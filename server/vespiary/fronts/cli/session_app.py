@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from vespiary.fronts.cli.errors import reporting
-from vespiary.fronts.cli.options import AsJson, Folder
+from vespiary.fronts.cli.options import AsJson, Folder, alone
 
 session = typer.Typer(help="Conversations: what agents remember across runs. Without a command: list them.")
 
@@ -17,6 +17,8 @@ SessionName = Annotated[
 
 @session.callback(invoke_without_command=True)
 def _default(context: typer.Context, json: AsJson = False, folder: Folder = Path()) -> None:  # pyright: ignore[reportUnusedFunction]
+    with reporting():
+        alone(context, json=json, folder=folder)
     if context.invoked_subcommand is None:
         list_sessions(json, folder)
 
