@@ -22,7 +22,9 @@ settings.load_profile("vespiary")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "requirement(*ids): the behaviours of the ledger that this test proves")
-    config.addinivalue_line("markers", "unrepeated: what this test records is not replayed, since it damages or invents journals")
+    config.addinivalue_line(
+        "markers", "unrepeated: what this test records is not replayed, since it damages or invents journals"
+    )
     _hear_signals()
     _own_state(config)
 

@@ -144,17 +144,15 @@ class _Plan:
 
 def _plan(store: Record, run: RunId, until: int | None, wanted: str | None) -> _Plan:
     plan = _Plan(0, wanted)
-    known = False
     for number, entry in _numbered(store.entries(run)):
         if until is not None and number > until:
             break
         plan.end, plan.stop = number, entry
-        if entry[0] == "step":
+        if entry[0] == "step" and len(entry) > 1:
             plan.last[ActorId(str(entry[1]))] = number
     if until is not None and plan.end != until:
         raise VespiaryError(f"Run {run} has no entry {until}: its last one is {plan.end}.", code="replay.until")
-    known = wanted is None or any(wanted in (each, name_of(each)) for each in plan.last)
-    if not known:
+    if wanted is not None and not any(wanted in (each, name_of(each)) for each in plan.last):
         names = ", ".join(sorted({name_of(each) for each in plan.last})) or "none"
         raise VespiaryError(
             f"No actor {wanted!r} took a step in run {run}.", hint=f"Those that did: {names}.", code="replay.actor"
@@ -348,4 +346,4 @@ class _Replayer:
 
 def _whose(entry: Entry) -> ActorId | None:
     """The actor that an entry is about."""
-    return ActorId(str(entry[1])) if entry[0] in ("step", "answer", "lost") else None
+    return ActorId(str(entry[1])) if entry[0] in ("step", "answer", "lost") and len(entry) > 1 else None
