@@ -64,6 +64,8 @@ class Driving:
         finally:
             with anyio.CancelScope(shield=True):
                 await self._end(run)
+                if (pruner := self._recorder.pruner) is not None and not run.suspended:
+                    await pruner.tidy(run.id, run.config.journal)
 
     async def _work(self, run: Run) -> None:
         try:

@@ -57,6 +57,15 @@ class Runs:
         run.cancelled.set()
         return True
 
+    def suspend(self, run_id: RunId) -> bool:
+        """End a run that is kept for now: it can be resumed. False when it has ended already. Raises `UsageError`."""
+        run = self._known(run_id)
+        if run.finished.is_set():
+            return False
+        run.suspend()
+        run.cancelled.set()
+        return True
+
     def suspend_all(self, *, kept: bool) -> None:
         """End every run here: for now if they are `kept` and can be resumed, for good otherwise."""
         for run in self.all_living():

@@ -166,6 +166,12 @@ class Workspace:
             raise UsageError(f"The run {run_id} goes on in another process.", code="run.elsewhere")
         return await chronicle.discard(record)
 
+    def suspend(self, run_id: RunId) -> bool:
+        """End a run here for now, to be resumed, or for good if it is not kept. False when it has ended already."""
+        if self._recorder.chronicle is None:
+            return self.runs.cancel(run_id)
+        return self.runs.suspend(run_id)
+
     async def sessions(self) -> "Sessions":
         """The conversations of this workspace. Raises `VespiaryError` where none are kept."""
         await self._hosting.journal()

@@ -134,7 +134,8 @@ def _scope(
 def _actor(cell: ActorCell, run: RunCell, requests: Sequence[tuple[Request, int]], held: list[Held]) -> dict[str, Any]:
     mine = Held(cell, cell.born, cell.saved, tuple(cell.history))
     held.append(mine)
-    letters, answers = cell.mailbox.contents()
+    waiting = cell.mailbox.waiting()
+    letters, answers = list(waiting[0]), list(waiting[1])
     urgent: list[StepBody] = list(cell.urgent)
     # What it is at now has not happened yet, as far as its entries say.
     under_way = cell.under_way if cell.under_way is not None else cell.put_back

@@ -20,6 +20,7 @@ from vespiary.runtime.bounds import Bounds, ScopeEnded, SpawnFailed, SpawnRefuse
 from vespiary.runtime.capability import Capability
 from vespiary.runtime.cells import ActorCell, RunCell, ScopeCell
 from vespiary.runtime.clock import Clock
+from vespiary.runtime.cutting import Cutting
 from vespiary.runtime.deadletters import DeadLetter, DeadLetters
 from vespiary.runtime.effects import Effects
 from vespiary.runtime.entries import Cause, First, Spawn, answer_entry
@@ -28,8 +29,8 @@ from vespiary.runtime.journal import Entry, Journal, MemoryJournal
 from vespiary.runtime.lifecycle import Lifecycle
 from vespiary.runtime.mailbox import MemorySpill, Spill
 from vespiary.runtime.observer import Observer
+from vespiary.runtime.outline import Outline, outline_of
 from vespiary.runtime.population import Population
-from vespiary.runtime.pruning import Pruning
 from vespiary.runtime.readiness import Readiness
 from vespiary.runtime.rebuilding import Rebuilder
 from vespiary.runtime.recovery import OnNote, Recovery, begin
@@ -101,8 +102,8 @@ class Colony:
             bounds,
             keeps=journal.keeps,
         )
-        self._pruning = Pruning(journal, self._sequencer, self._requests, self._rebuilder, self._task_group, bounds)
-        self._sequencer.after = self._pruning.consider
+        self._cutting = Cutting(journal, self._sequencer, self._requests, self._rebuilder, self._task_group, bounds)
+        self._sequencer.after = self._cutting.consider
         self._recovery = Recovery(
             self._population,
             self._exchange,
@@ -307,6 +308,11 @@ class Colony:
         return all(
             scope.barrier is None and all(not actor.busy and actor.idle() for actor in scope.actors) for scope in scopes
         )
+
+    def outline(self, run: RunId) -> Outline | None:
+        """How a run stands: its agents, what waits for their actors, and what those wait for. None if nothing of it lives."""
+        cell = self._population.runs.get(run)
+        return outline_of(cell, self._requests) if cell is not None else None
 
     def dead_letters(self, run: RunId) -> tuple[DeadLetter, ...]:
         """What could not be delivered in a run or was fatal to its receiver, oldest first. Bounded."""

@@ -127,6 +127,10 @@ class Mailbox:
         """Answers that wait."""
         return len(self._answers)
 
+    def waiting(self) -> tuple[Sequence[Envelope], Sequence[Answer]]:
+        """Messages and answers that wait, each in order; of messages only those that are not in the spill."""
+        return tuple(self._letters), tuple(self._answers)
+
     def put(self, envelope: Envelope, place: Place | None = None) -> None:
         """Add a message behind all others. It is never dropped; the caller looks at the account afterwards."""
         if self.spilled or len(self._letters) >= self._bound or self._letter_bytes >= self._bytes:
@@ -171,10 +175,6 @@ class Mailbox:
         if self.spilled and not self._letters:
             self._refill()
         return Deliver(envelope)
-
-    def contents(self) -> tuple[list[Envelope], list[Answer]]:
-        """What waits, but for what is in the spill: messages and answers, the oldest first."""
-        return list(self._letters), list(self._answers)
 
     def withdraw(self, request: int) -> bool:
         """Drop the waiting answer to a request that is no longer wanted. Whether there was one."""

@@ -26,7 +26,7 @@ _READ = 256
 """Entries that are read at once."""
 
 
-class Pruning:
+class Cutting:
     """Takes checkpoints in the background. `tasks` is where it works."""
 
     def __init__(
