@@ -68,7 +68,7 @@ class Chronicle:
             if joined is not None:
                 self._deltas[event.run_id] = joined
                 return
-            self._flush(event.run_id)
+            self.flush(event.run_id)
         if isinstance(body, TextDelta | ReasoningDelta):
             self._deltas[event.run_id] = event
             return
@@ -85,7 +85,7 @@ class Chronicle:
 
     def finish(self, run: Run) -> None:
         """A run has ended for good."""
-        self._flush(run.id)
+        self.flush(run.id)
         if not run.suspended:
             self.store.update(run.id, state=run.outcome, info=_dump(RunInfo, run.info()))
 
@@ -117,7 +117,8 @@ class Chronicle:
         run.go_on_after(last)
         return run
 
-    def _flush(self, run: "RunId") -> None:
+    def flush(self, run: "RunId") -> None:
+        """Keep the text that is under way in a run, as far as it came."""
         event = self._deltas.pop(run, None)
         if event is not None:
             self._event(event)
