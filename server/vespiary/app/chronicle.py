@@ -16,7 +16,7 @@ from vespiary.app.usage import usage_of
 from vespiary.journal.errors import JournalError
 from vespiary.journal.records import DeadRow, RunRecord, UsageRow
 from vespiary.model.errors import Problem, VespiaryError
-from vespiary.model.events import ReasoningDelta, RunEvent, TextDelta, UsageEvent
+from vespiary.model.events import ReasoningDelta, RunEvent, RunFinished, TextDelta, UsageEvent
 from vespiary.model.messages import Envelope
 from vespiary.model.runs import Outcome, RunInfo, Task
 from vespiary.model.wire import event_to_wire
@@ -62,6 +62,8 @@ class Chronicle:
     def hear(self, event: RunEvent) -> None:
         """Keep an event of a run that lives. Pieces of text are joined."""
         body = event.body
+        if isinstance(body, RunFinished):  # `finish` has kept it
+            return
         before = self._deltas.get(event.run_id)
         if before is not None:
             joined = _joined(before, event)
@@ -83,11 +85,12 @@ class Chronicle:
         if run is not None and not run.muted:
             self.store.add_dead(_dead_row(letter))
 
-    def finish(self, run: Run) -> None:
-        """A run has ended for good."""
+    async def finish(self, run: Run, end: RunEvent) -> None:
+        """A run has ended; `end` is its last event, which is yet to be told. Raises `JournalError`."""
         self.flush(run.id)
+        self._event(end)
         if not run.suspended:
-            self.store.update(run.id, state=run.outcome, info=_dump(RunInfo, run.info()))
+            await self.store.update(run.id, state=run.outcome, info=_dump(RunInfo, run.info()))
 
     async def discard(self, record: RunRecord) -> RunInfo:
         """An interrupted run is given up; gives how it is listed from now on."""
