@@ -180,14 +180,16 @@ class Driving:
                     with anyio.move_on_after(SNAPSHOT_SECONDS):
                         states = await colony.snapshots(run.root)
                 await colony.cancel(run.id)
-        run.finish()
+        end = run.conclude()
         try:
+            # Before the end is told: whoever hears of it may go on with the conversation at once.
             if sessions is not None and not run.suspended:
                 await sessions.close(run, states)
             if chronicle is not None:
-                chronicle.finish(run)
+                await chronicle.finish(run, end)
         except VespiaryError as error:  # a full disk, for example: the run is over all the same
             log.warning("The end of run %s could not be kept: %s", run.id, error)
+        run.finish(end)
         if self._hosting.assembly is not None:
             await self._hosting.assembly.run_ended(run.id)
 

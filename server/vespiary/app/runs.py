@@ -78,6 +78,10 @@ class Runs:
         self._runs[run.id] = run
         self._forget()
 
+    def knows(self, run_id: RunId) -> bool:
+        """Whether the run lives here, or did and is remembered."""
+        return run_id in self._runs
+
     def get(self, run_id: RunId) -> RunInfo:
         """A run as it stands. Raises `UsageError` for an unknown run."""
         return self._known(run_id).info()
