@@ -1,9 +1,10 @@
 """One life of a process that carries on the run of a workspace: begins it or resumes it, and ends with it, unless it is killed.
 
 Run as a program, it reads one command a line, as JSON, and forks for each, so that a life costs no imports:
-`{"root", "out", "workers", "snapshot_every", "prompt", "die"?: ["before" | "after", entry]}`. It answers with the process id, and
-with the exit code when the life has ended. `die` kills the life itself: before that entry is given to the journal, or when the
-journal has it and nothing of it took effect. With `--once` it lives the one life that the last argument describes.
+`{"root", "out", "workers", "snapshot_every", "prompt", "life", "die"?: ["before" | "after", entry | method]}`. It answers with the
+process id, and with the exit code when the life has ended. `die` kills the life itself: before that entry is given to the journal, or
+when the journal has it and nothing of it took effect; or at the first call of a method of the store. With `--once` it lives the one
+life that the last argument describes.
 """
 
 import json
@@ -18,6 +19,7 @@ import vespiary.app.assembly
 import vespiary.app.chronicle
 import vespiary.app.sandbox
 import vespiary.app.sessions
+from support.crash_model import LIFE
 from vespiary.app.chronicle import info_of
 from vespiary.app.disk import DiskEditor
 from vespiary.app.options import Options
@@ -76,24 +78,27 @@ def _told(info: RunInfo) -> Json:
     }
 
 
-def die_at(when: str, number: int) -> None:
-    """Kill this process at an entry of the run."""
-    plain = JournalStore.commit
+def die_at(when: str, what: "int | str") -> None:
+    """Kill this process at an entry of the run, or at a call of the store."""
+    name = what if isinstance(what, str) else "commit"
+    plain = getattr(JournalStore, name)
 
-    def commit(self: JournalStore, groups: Any) -> Any:
-        mine = any(first <= number < first + len(entries) for _, first, entries in groups)
-        if mine and when == "before":
+    def dying(self: JournalStore, *arguments: Any, **more: Any) -> Any:
+        if isinstance(what, int) and not any(first <= what < first + len(rows) for _, first, rows in arguments[0]):
+            return plain(self, *arguments, **more)
+        if when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
-        future = plain(self, groups)
-        if mine:
-            future.add_done_callback(lambda _: os.kill(os.getpid(), signal.SIGKILL))
+        future = plain(self, *arguments, **more)
+        # Before anybody else hears of it.
+        future.add_done_callback(lambda _: os.kill(os.getpid(), signal.SIGKILL))
         return future
 
-    JournalStore.commit = commit  # pyright: ignore[reportAttributeAccessIssue]
+    setattr(JournalStore, name, dying)
 
 
 def begin(wish: Json) -> None:
     """Live in this process."""
+    os.environ[LIFE] = f"life-{wish['life']}"
     if "die" in wish:
         die_at(*wish["die"])
     anyio.run(live, wish)

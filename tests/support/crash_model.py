@@ -14,6 +14,8 @@ from support.fake_openai import Asked, Reply, call, say
 Json = dict[str, Any]
 Call = tuple[str, Json]
 
+LIFE = "VESPIARY_CRASH_LIFE"
+"""The environment variable that holds the key of a life, so that the model knows who asks."""
 LINES = 12
 FILES = ("a", "b", "c")
 ROLES = ("root", "one", "two", "lead", "deep")

@@ -68,6 +68,15 @@ class Ending:
     """What the root's assistant remembers: its conversation, as it goes on in a later run."""
 
 
+@dataclass(frozen=True)
+class Reference:
+    """A run that nobody killed: what it left behind, how many seconds it took, and its entries in the journal."""
+
+    ending: Ending
+    seconds: float
+    entries: int
+
+
 @dataclass
 class Deaths:
     """What was counted over some runs."""
@@ -188,14 +197,14 @@ class Trial:
             "prompt": PROMPT,
         }
         self._journal = journal
+        self._lives = 0
         self.kills = 0
-        self._seen = 0
         self._answered: set[str] = set()
         """The requests whose answer the journal had when the process was last killed."""
 
     def __enter__(self) -> "Trial":
         self._server.__enter__()
-        workspace(self.root, self._server.toml("default"), journal=self._journal)
+        workspace(self.root, self._server.toml("default", api_key_env=crash_model.LIFE), journal=self._journal)
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -209,7 +218,8 @@ class Trial:
     def live(self, kill_after: float | None = None, *, beside: Callable[[int], None] | None = None, **more: Any) -> bool:
         """One life; whether the run has ended. Fails if the model was asked for what the journal had."""
         self._out.unlink(missing_ok=True)
-        code = self._nest.live({**self._wish, **more}, kill_after, beside)
+        self._lives += 1
+        code = self._nest.live({**self._wish, **more, "life": self._lives}, kill_after, beside)
         assert code in (0, -signal.SIGKILL), code
         self._check_fetches()
         if code == 0:
@@ -258,6 +268,14 @@ class Trial:
         """The journal, only to be read."""
         return JournalStore.open(self.root / ".vespiary", key=load_key(state_dir()), read_only=True)
 
+    def next_entry(self) -> int:
+        """The number of the run's next entry."""
+        if not (self.root / ".vespiary" / "journal.db").exists():
+            return 1
+        with self.store() as store:
+            records = store.runs()
+        return records[0].next if records else 1
+
     def journalled(self) -> set[str]:
         """The keys of the model calls whose answer is in the journal."""
         if not (self.root / ".vespiary" / "journal.db").exists():
@@ -274,8 +292,10 @@ class Trial:
         return found
 
     def _check_fetches(self) -> None:
-        new = self.asked()[self._seen :]
-        self._seen += len(new)
+        # By the key that each life has: what a life asked last may be read only when it is dead already.
+        life = f"Bearer life-{self._lives}"
+        mine = [asked for asked in list(self._server.requests) if asked.headers.get("authorization") == life]
+        new = [crash_model.key(asked.messages) for asked in mine]
         again = self._answered.intersection(new)
         assert not again, f"the model was asked for what the journal has: {sorted(again)}"
         twice = [key for key, count in Counter(new).items() if count > 1]
@@ -310,8 +330,8 @@ def _history(state: str) -> str:
     return json.dumps(find(state))
 
 
-def undisturbed(nest: Nest, root: Path, **options: Any) -> tuple[Ending, float, int]:
-    """The reference: what a run leaves behind that nobody kills, how long it takes, and its entries in the journal."""
+def undisturbed(nest: Nest, root: Path, **options: Any) -> Reference:
+    """A run that nobody kills."""
     with Trial(nest, root, **options) as trial:
         begun = time.monotonic()
         assert trial.live()
@@ -321,31 +341,51 @@ def undisturbed(nest: Nest, root: Path, **options: Any) -> tuple[Ending, float, 
         assert set(trial.completed().values()) == {1}
         with trial.store() as store:
             entries = store.runs()[0].next - 1
-    return ending, seconds, entries
+    return Reference(ending, seconds, entries)
 
 
 def killed_at_random(
-    nest: Nest, root: Path, reference: Ending, seconds: float, source: random.Random, deaths: Deaths, **options: Any
+    nest: Nest, root: Path, reference: Reference, source: random.Random, deaths: Deaths, **options: Any
 ) -> None:
     """One run, killed at random moments until it ends; then it must have come to what the reference came to."""
     begun = time.monotonic()
     with Trial(nest, root, **options) as trial:
-        while not trial.live(source.uniform(0, seconds * source.choice((0.1, 0.3, 0.5, 1.0)))):
+        while not trial.live(source.uniform(0, reference.seconds * source.choice((0.1, 0.3, 0.5, 1.0)))):
             pass
         finish(trial, reference, deaths)
     deaths.seconds += time.monotonic() - begun
 
 
-def finish(trial: Trial, reference: Ending, deaths: Deaths) -> None:
+def killed_at_entries(
+    nest: Nest, root: Path, reference: Reference, source: random.Random, deaths: Deaths, *, most: int, **options: Any
+) -> None:
+    """One run, killed when it comes to certain entries of its journal: before they are given to it, or before they take effect.
+
+    They are up to `most` entries apart.
+    """
+    begun = time.monotonic()
+    with Trial(nest, root, **options) as trial:
+        while not trial.live(die=[source.choice(("before", "after")), trial.next_entry() + source.randrange(most)]):
+            pass
+        finish(trial, reference, deaths)
+    deaths.seconds += time.monotonic() - begun
+
+
+def same(what: str, found: object, wanted: object) -> None:
+    """Fail with what differs; a test's own comparison is not rewritten here."""
+    assert found == wanted, f"{what}: {found!r} where an undisturbed run has {wanted!r}"
+
+
+def finish(trial: Trial, reference: Reference, deaths: Deaths) -> None:
     """Compare a run that has ended, and count."""
-    ending = trial.ending()
+    ending, wanted = trial.ending(), reference.ending
     fetched = trial.completed()
-    assert ending.told == reference.told | {"calls": ending.told["calls"]}
-    assert ending.files == reference.files
-    assert ending.conversations == reference.conversations
-    assert ending.remembered == reference.remembered
+    same("what a front was told", ending.told, wanted.told | {"calls": ending.told["calls"]})
+    same("the files", ending.files, wanted.files)
+    same("the requests", ending.conversations, wanted.conversations)
+    same("what the assistant remembers", ending.remembered, wanted.remembered)
     repeated = sum(fetched.values()) - len(fetched)
-    assert set(fetched) == reference.conversations
+    assert set(fetched) == wanted.conversations
     assert max(fetched.values()) <= 1 + trial.kills
     deaths.runs += 1
     deaths.kills += trial.kills

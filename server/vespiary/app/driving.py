@@ -94,6 +94,8 @@ class Driving:
             )
         if (chronicle := self._recorder.chronicle) is not None:
             chronicle.begin(run)
+        if sessions is not None:
+            await sessions.keep(run)
         run.tell(RunStarted(run.agent, run.task.prompt, run.mode))
         colony = await self._hosting.colony()
         await self._spawn(run, colony, states)
@@ -119,13 +121,14 @@ class Driving:
     async def _resume(self, run: Run) -> "Colony":
         """Make the run again as it stood, and let it go on."""
         store = await self._hosting.journal()
+        if (sessions := self._recorder.sessions) is not None:
+            await sessions.keep(run)
         colony = await self._hosting.colony()
         if store is None:
             raise VespiaryError("The run cannot be resumed: its journal is not open.", code="journal.closed")
         entries = await anyio.to_thread.run_sync(lambda: list(store.entries(run.id)))
         begun = next((entry for _, entry in entries if entry[0] == "spawn" and entry[3] is None), None)
         if begun is None:  # it ended before its agent was there
-            sessions = self._recorder.sessions
             states = await sessions.states(run) if sessions is not None else {}
             await self._spawn(run, colony, states)
             return colony
@@ -135,8 +138,9 @@ class Driving:
             await colony.recover(run.id, entries, lambda kind, data: _recall(run, kind, data))
         finally:
             run.muted = False
+        # Also a run that gave its answer already: its actors are yet to tell what they remember of it.
+        colony.resume(run.id)
         if not run.ended.is_set():
-            colony.resume(run.id)
             await colony.ready(run.root, run.agent)
         return colony
 
