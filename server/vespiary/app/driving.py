@@ -15,11 +15,12 @@ from vespiary.app.hosting import Hosting
 from vespiary.app.prompt import render
 from vespiary.app.recorder import Recorder
 from vespiary.app.run import Run
-from vespiary.app.steward import FILE
+from vespiary.app.steward import FILE, INTENT
+from vespiary.capabilities.ports import Noted
 from vespiary.model import vocabulary
 from vespiary.model.errors import Problem, VespiaryError
 from vespiary.model.events import RunResumed, RunStarted
-from vespiary.model.ids import Scope
+from vespiary.model.ids import ActorId, Scope
 from vespiary.model.runs import ChangeKind, FileChanged, Outcome, Task
 from vespiary.model.wire import to_json
 
@@ -138,6 +139,7 @@ class Driving:
             await colony.recover(run.id, entries, lambda kind, data: _recall(run, kind, data))
         finally:
             run.muted = False
+        run.noted = {key: noted for key, noted in run.noted.items() if colony.asks(*key)}
         # Also a run that gave its answer already: its actors are yet to tell what they remember of it.
         colony.resume(run.id)
         if not run.ended.is_set():
@@ -204,6 +206,11 @@ class Driving:
 
 
 def _recall(run: Run, kind: str, data: Any) -> None:
-    if kind == FILE:
-        path, change, was = data
+    if kind == INTENT:
+        actor, request, answer = data
+        run.noted[ActorId(actor), request] = Noted(answer)
+    elif kind == FILE:
+        path, change, was, actor, request = data
         run.files.add(FileChanged(path, ChangeKind(change), was))
+        if (noted := run.noted.get((ActorId(actor), request))) is not None:
+            noted.made = True

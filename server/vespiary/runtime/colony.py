@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 
 from vespiary.model.agents import AgentSpec
 from vespiary.model.errors import VespiaryError
-from vespiary.model.ids import RunId, Scope
+from vespiary.model.ids import ActorId, RunId, Scope
 from vespiary.model.steps import Answer, TakeSnapshot
 from vespiary.runtime.bounds import Bounds, ScopeEnded, SpawnFailed, SpawnRefused
 from vespiary.runtime.capability import Capability
@@ -200,11 +200,11 @@ class Colony:
 
         self._sequencer.submit([(home.run, ("post", scope, message_type, payload))], apply)
 
-    def note(self, run: RunId, kind: str, data: Any) -> None:
-        """Keep a fact with a run: plain data that `recover` gives back. Not of a run that has ended."""
+    async def note(self, run: RunId, kind: str, data: Any) -> None:
+        """Keep a fact with a run: plain data that `recover` gives back. It is kept once this returns; not of a run that has ended."""
         home = self._population.runs.get(run)
         if home is not None:
-            self._sequencer.submit([(home, ("note", kind, data))], _nothing)
+            await self._sequencer.through(home, ("note", kind, data), _nothing)
 
     async def snapshots(self, scope: Scope) -> dict[str, str]:
         """The states of the actors of an agent, by name; of those that have one now. Wait for it within bounds of your own."""
@@ -289,6 +289,11 @@ class Colony:
         """The run that a scope belongs to; none if it has ended."""
         cell = self._population.scopes.get(scope)
         return cell.run.id if cell is not None else None
+
+    def asks(self, actor: ActorId, request: int) -> bool:
+        """Whether a request is under way."""
+        cell = self._population.actors.get(actor)
+        return cell is not None and self._requests.has(cell, request)
 
     def quiet(self, run: RunId) -> bool:
         """Whether nothing of a run is under way or waits to be: without a message from outside, nothing will ever happen in it."""
