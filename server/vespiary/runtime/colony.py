@@ -159,6 +159,8 @@ class Colony:
             raise SpawnRefused("The colony is not running.")
         known = self._population.runs.get(run)
         if cause is not None and known is not None and (made := known.causes.get(cause)) is not None:
+            if (unmade := known.unmade.get(made)) is not None:
+                raise SpawnFailed(agent.name, *unmade)
             return await self.ready(made, agent.name)
         home = self._population.admit(agent, run, parent, tuple(first))
         wish = Spawn(home.scope, agent.name, parent, agent.actors, cause, tuple(first), states)
@@ -177,7 +179,8 @@ class Colony:
         try:
             return await self.ready(home.scope, agent.name)
         except anyio.get_cancelled_exc_class():
-            self._end_later(home, "nobody waits for it any more")
+            if not home.ended:  # where the whole run ends here, it may be resumed, and the agent is wanted then
+                self._end_later(home, "nobody waits for it any more")
             raise
 
     async def ready(self, scope: Scope, name: str) -> Scope:
