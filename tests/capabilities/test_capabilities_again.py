@@ -16,6 +16,7 @@ from ledger import requirement
 from support import crashes
 from support.memory_ports import CALLER, Ask, MemoryEditor, MemoryRun, contents
 from vespiary.capabilities.agents import AgentsCapability
+from vespiary.capabilities.ports import Noted
 from vespiary.capabilities.safe_files import SafeFiles
 from vespiary.capabilities.temporary import tidy
 from vespiary.capabilities.workspace import WorkspaceCapability
@@ -230,3 +231,47 @@ async def test_an_agent_that_is_to_be_ended_again_is_left_to_the_run(run: Memory
     capability = AgentsCapability(run)
     await capability(replace(CALLER, again=True), '{"op": "stop", "scope": "zZ9y8x"}')
     assert run.stopped == ["zZ9y8x"]
+
+
+@requirement("crash:edit-once")
+@pytest.mark.parametrize("op", ["write", "create", "delete", "rename"])
+async def test_a_change_that_was_noted_as_made_gets_its_answer_whatever_became_of_the_file(
+    root: Path, run: MemoryRun, editor: MemoryEditor, ask: Ask, again: Again, op: str
+) -> None:
+    write(root, "a.py", "one\n")
+    wishes = {"write": {"text": "two\n"}, "rename": {"to": "b.py"}, "create": {"path": "c.py", "text": "new\n"}}
+    request = {"op": op, "path": "a.py", "base": content_hash("one\n"), **wishes.get(op, {})}
+    if op == "create":
+        del request["base"]
+    answer = await ask(**request)
+    assert [json.loads(each) for each in run.intended] == [answer]
+    for path in root.iterdir():
+        path.write_bytes(b"another agent went on from there\n")
+    run.known = Noted(run.intended[0], made=True)
+    assert await again(**request) == answer
+    assert len(editor.applied) == len(run.files) == len(run.edits) == 1
+
+
+@requirement("crash:edit-once")
+@pytest.mark.parametrize("op", ["write", "delete"])
+async def test_a_change_that_was_made_but_not_noted_so_gets_the_diff_that_was_to_be_told(
+    root: Path, run: MemoryRun, ask: Ask, again: Again, op: str
+) -> None:
+    write(root, "a.py", "one\n")
+    request = {"op": op, "path": "a.py", "base": content_hash("one\n"), **({"text": "two\n"} if op == "write" else {})}
+    answer = await ask(**request)
+    assert answer["diff"]
+    run.known = Noted(run.intended[0])
+    assert await again(**request) == answer
+    assert run.edits[1].diff == answer["diff"]
+
+
+@requirement("crash:edit-once")
+async def test_a_change_that_was_only_intended_is_made(root: Path, run: MemoryRun, ask: Ask, again: Again) -> None:
+    write(root, "a.py", "one\n")
+    request = {"op": "write", "path": "a.py", "base": content_hash("one\n"), "text": "two\n"}
+    answer = await ask(**request)
+    write(root, "a.py", "one\n")
+    run.known = Noted(run.intended[0])
+    assert await again(**request) == answer
+    assert contents(root) == {"a.py": "two\n"}

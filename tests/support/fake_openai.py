@@ -35,6 +35,8 @@ class Reply:
     """Characters of a delta."""
     split: int | None = None
     """Bytes of a write, headers excepted; none writes the whole reply at once."""
+    pause: float = 0.0
+    """Seconds between two writes."""
     usage: Json | None = field(default_factory=lambda: {"prompt_tokens": 11, "completion_tokens": 7})
     finish: str | None = None
     status: int = 200
@@ -113,6 +115,8 @@ class FakeOpenAI:
         """Clients that left in the middle of a reply."""
         self.answered = 0
         """Replies that were sent to their end."""
+        self.completed: list[tuple[Asked, float]] = []
+        """What was answered to its end, and when (seconds on the monotonic clock)."""
         self.connections = 0
         """Connections that were ever opened."""
         self.open = 0
@@ -282,7 +286,7 @@ class _Connection(asyncio.Protocol):
             piece = sent[start : start + step]
             transport.write(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
             if reply.split:
-                await asyncio.sleep(0)
+                await asyncio.sleep(reply.pause)
         if reply.then == "hang":
             await asyncio.get_running_loop().create_future()
         if reply.then == "cut":
@@ -292,6 +296,7 @@ class _Connection(asyncio.Protocol):
         if chunked:
             transport.write(b"0\r\n\r\n")
         self._reply = None
+        self._server.completed.append((asked, time.monotonic()))
         self._server._count(answered=1)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from support.ports import OpenAccount
 from vespiary.app.disk import DiskEditor
-from vespiary.capabilities.ports import Buffer, Policy
+from vespiary.capabilities.ports import Buffer, Noted, Policy
 from vespiary.changes.diff import apply_edits
 from vespiary.model.edits import (
     ApplyResult,
@@ -94,6 +94,9 @@ class MemoryRun:
     spawned: list[tuple[str, str | None]] = field(default_factory=list[tuple[str, str | None]])
     stopped: list[Scope] = field(default_factory=list[Scope])
     ended: bool = False
+    intended: list[str] = field(default_factory=list[str])
+    known: Noted | None = None
+    """What an earlier process noted of the request."""
 
     def permit(self, **grants: Grant) -> None:
         """Change grants."""
@@ -119,8 +122,14 @@ class MemoryRun:
     async def account(self, caller: Caller, model: str, size: int, max_tokens: int | None) -> OpenAccount:
         return OpenAccount(model)
 
-    def changed(self, caller: Caller, file: FileChanged) -> None:
+    async def intend(self, caller: Caller, answer: str) -> None:
+        self.intended.append(answer)
+
+    async def changed(self, caller: Caller, file: FileChanged) -> None:
         self.files.append(file)
+
+    def noted(self, caller: Caller) -> Noted | None:
+        return self.known
 
     async def spawn(self, caller: Caller, agent: str, prompt: str | None) -> tuple[Scope, str]:
         self.spawned.append((agent, prompt))

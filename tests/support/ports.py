@@ -37,7 +37,7 @@ class RecordingRun:
     async def account(self, caller: Caller, model: str, size: int, max_tokens: int | None) -> "OpenAccount":
         return OpenAccount(model)
 
-    def changed(self, caller: Caller, file: FileChanged) -> None:
+    async def changed(self, caller: Caller, file: FileChanged) -> None:
         self.files.append(file)
 
     async def spawn(self, caller: Caller, agent: str, prompt: str | None) -> tuple[Scope, str]:

@@ -15,11 +15,12 @@ from vespiary.app.hosting import Hosting
 from vespiary.app.prompt import render
 from vespiary.app.recorder import Recorder
 from vespiary.app.run import Run
-from vespiary.app.steward import FILE
+from vespiary.app.steward import FILE, INTENT
+from vespiary.capabilities.ports import Noted
 from vespiary.model import vocabulary
 from vespiary.model.errors import Problem, VespiaryError
 from vespiary.model.events import RunResumed, RunStarted
-from vespiary.model.ids import Scope
+from vespiary.model.ids import ActorId, Scope
 from vespiary.model.runs import ChangeKind, FileChanged, Outcome, Task
 from vespiary.model.wire import to_json
 from vespiary.runtime.recovery import root_of
@@ -97,6 +98,8 @@ class Driving:
             )
         if (chronicle := self._recorder.chronicle) is not None:
             chronicle.begin(run)
+        if sessions is not None:
+            await sessions.keep(run)
         run.tell(RunStarted(run.agent, run.task.prompt, run.mode))
         colony = await self._hosting.colony()
         await self._spawn(run, colony, states)
@@ -122,13 +125,14 @@ class Driving:
     async def _resume(self, run: Run) -> "Colony":
         """Make the run again as it stood, and let it go on."""
         store = await self._hosting.journal()
+        if (sessions := self._recorder.sessions) is not None:
+            await sessions.keep(run)
         colony = await self._hosting.colony()
         if store is None:
             raise VespiaryError("The run cannot be resumed: its journal is not open.", code="journal.closed")
         entries = await anyio.to_thread.run_sync(lambda: list(store.entries(run.id)))
         root = root_of(entries)
         if root is None:  # it ended before its agent was there
-            sessions = self._recorder.sessions
             states = await sessions.states(run) if sessions is not None else {}
             await self._spawn(run, colony, states)
             return colony
@@ -138,8 +142,10 @@ class Driving:
             await colony.recover(run.id, entries, lambda kind, data: _recall(run, kind, data))
         finally:
             run.muted = False
+        run.noted = {key: noted for key, noted in run.noted.items() if colony.asks(*key)}
+        # Also a run that gave its answer already: its actors are yet to tell what they remember of it.
+        colony.resume(run.id)
         if not run.ended.is_set():
-            colony.resume(run.id)
             await colony.ready(run.root, run.agent)
         return colony
 
@@ -205,6 +211,11 @@ class Driving:
 
 
 def _recall(run: Run, kind: str, data: Any) -> None:
-    if kind == FILE:
-        path, change, was = data
+    if kind == INTENT:
+        actor, request, answer = data
+        run.noted[ActorId(actor), request] = Noted(answer)
+    elif kind == FILE:
+        path, change, was, actor, request = data
         run.files.add(FileChanged(path, ChangeKind(change), was))
+        if (noted := run.noted.get((ActorId(actor), request))) is not None:
+            noted.made = True

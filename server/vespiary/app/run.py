@@ -13,10 +13,11 @@ from vespiary.app.ledger import Ledger
 from vespiary.app.meter import STATE
 from vespiary.model.errors import Problem
 from vespiary.model.events import EventBody, RunEvent, RunFinished, Status, UsageEvent
-from vespiary.model.ids import SYSTEM_SCOPE, RunId, Scope
+from vespiary.model.ids import SYSTEM_SCOPE, ActorId, RunId, Scope
 from vespiary.model.runs import Mode, Outcome, RunInfo, Task
 
 if TYPE_CHECKING:
+    from vespiary.capabilities.ports import Noted
     from vespiary.config import Config
 
 Listener = Callable[[RunEvent], None]
@@ -51,6 +52,8 @@ class Run:
         """Whether what happens now happened before, and was told then."""
         self.root: Scope | None = None
         self.files = FileLedger()
+        self.noted: dict[tuple[ActorId, int], Noted] = {}
+        """What an earlier process noted of changes, by actor and request; of those that are under way."""
         budgets = {name: agent.budget.value() for name, agent in config.agents.items()}
         self.ledger = Ledger(config.budget.value(), budgets)
         self.estimator = Estimator()

@@ -36,11 +36,11 @@ class Sessions:
     async def open(self, run: Run) -> dict[str, str]:
         """Put a run into its conversation, a new one if it names none; gives the states that its actors begin with.
 
-        Raises `UsageError` for a conversation that there is not, that is another agent's, or that a run goes on in.
+        A new conversation is not written down yet: that is `keep`, once the run is. Raises `UsageError` for a conversation that
+        there is not, that is another agent's, or that a run goes on in.
         """
         if run.session is None:
             run.session = self._fresh()
-            await self._store.put_session(SessionRecord(run.session, run.agent, _title(run.task.prompt), _data({}, [])))
             return {}
         return _states(self._free(run.session, run.agent, run.id))
 
@@ -48,13 +48,21 @@ class Sessions:
         """Whose conversation it is. Raises `UsageError` where a task for `agent` (none: for its own) could not go on with it."""
         return self._free(session, agent, None).agent
 
+    async def keep(self, run: Run) -> None:
+        """Write down the conversation of a run that is written down, if it is a new one: a crash in between leaves none without it."""
+        if run.session is not None and self._store.session(run.session) is None:
+            await self._store.put_session(SessionRecord(run.session, run.agent, _title(run.task.prompt), _data({}, [])))
+
     async def states(self, run: Run) -> dict[str, str]:
         """What the actors of a run in this conversation begin with."""
         record = self._store.session(run.session) if run.session is not None else None
         return _states(record) if record is not None else {}
 
     async def close(self, run: Run, states: dict[str, str]) -> None:
-        """A run has ended: keep what its actors remember, and its turn. What they cannot tell stays as it was."""
+        """A run has ended: keep what its actors remember, and its turn. What they cannot tell stays as it was.
+
+        Also once more for a run whose process was killed after this and before the run's own end was kept.
+        """
         if run.session is None or (record := self._store.session(run.session)) is None:
             return
         data = _read(record)
@@ -67,11 +75,10 @@ class Sessions:
             "started": info.started,
             "finished": info.finished or info.started,
         }
+        turns = [each for each in data["turns"] if each["run"] != run.id]
         kept = {**_states(record), **states}
         await self._store.put_session(
-            SessionRecord(
-                record.session, record.agent, record.title, _data(kept, [*data["turns"], turn]), record.created
-            )
+            SessionRecord(record.session, record.agent, record.title, _data(kept, [*turns, turn]), record.created)
         )
 
     def list(self) -> list[SessionInfo]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from vespiary.app.meter import open_account
 from vespiary.app.prices import Prices
 from vespiary.app.run import Run
-from vespiary.capabilities.ports import CallAccount, Policy
+from vespiary.capabilities.ports import CallAccount, Noted, Policy
 from vespiary.model import vocabulary
 from vespiary.model.errors import RequestRefused
 from vespiary.model.events import EventBody
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from vespiary.runtime.colony import Colony
 
 FILE = "file"
-"""The note that a run changed a file: path, change, former path."""
+"""The note that a run changed a file: path, change, former path, and the actor and request that did."""
+
+INTENT = "intent"
+"""The note that a change is about to be made: actor, request, and the answer that it will get."""
 
 _ORDER = (Grant.DENY, Grant.ASK, Grant.ALLOW)
 
@@ -66,12 +69,22 @@ class Steward:
         """Ask the budgets of the caller's run and agent."""
         return await open_account(self._run(caller.run), caller, self._prices, model, size, max_tokens)
 
-    def changed(self, caller: Caller, file: FileChanged) -> None:
+    async def intend(self, caller: Caller, answer: str) -> None:
+        """Note a change that is about to be made."""
+        await self._colony().note(caller.run, INTENT, [caller.actor, caller.request, answer])
+
+    async def changed(self, caller: Caller, file: FileChanged) -> None:
         """Note a changed file."""
         run = self._find(caller.run)
         if run is not None:
             run.files.add(file)
-            self._colony().note(run.id, FILE, [file.path, file.change.value, file.was])
+            data = [file.path, file.change.value, file.was, caller.actor, caller.request]
+            await self._colony().note(run.id, FILE, data)
+
+    def noted(self, caller: Caller) -> Noted | None:
+        """What an earlier process noted of a request."""
+        run = self._find(caller.run)
+        return run.noted.get((caller.actor, caller.request)) if run is not None else None
 
     async def spawn(self, caller: Caller, agent: str, prompt: str | None) -> tuple[Scope, str]:
         """Make a child of the caller's agent, once for each request."""

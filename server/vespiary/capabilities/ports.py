@@ -66,6 +66,14 @@ class CallAccount(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Noted:
+    """What is known, after a crash, of a change that was under way: the answer that it was to get, and whether it was made."""
+
+    answer: str
+    made: bool = False
+
+
 class RunPort(Protocol):
     """The run that a request belongs to."""
 
@@ -85,8 +93,16 @@ class RunPort(Protocol):
         """
         ...
 
-    def changed(self, caller: Caller, file: FileChanged) -> None:
-        """Note that a file was changed on behalf of the caller."""
+    async def intend(self, caller: Caller, answer: str) -> None:
+        """Note that a change is about to be made, and what it will be answered with. It is kept once this returns."""
+        ...
+
+    async def changed(self, caller: Caller, file: FileChanged) -> None:
+        """Note that a file was changed on behalf of the caller. It is kept once this returns."""
+        ...
+
+    def noted(self, caller: Caller) -> Noted | None:
+        """What was noted of this very request before a crash."""
         ...
 
     async def spawn(self, caller: Caller, agent: str, prompt: str | None) -> tuple[Scope, str]:

@@ -1,10 +1,11 @@
 """Changes that actors propose: checked against what they were made from, applied by the editor, told to the run.
 
-Proposals for one file wait for one another. One that is made `again` after a crash, and finds that what it wants is so already, was
-applied before: it is answered and told as it would have been then, except for what a diff cannot know any more. Knows texts, hashes
-and the two ports; grants and mode were checked before.
+Proposals for one file wait for one another, also for what is noted of the one before. One that is made `again` after a crash is
+answered from what was noted of it; where the crash came before the note that it was made, the files say whether it was. Knows texts,
+hashes and the two ports; grants and mode were checked before.
 """
 
+import json
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
@@ -35,6 +36,7 @@ from vespiary.model.errors import RequestRefused
 from vespiary.model.events import EditEvent, EditState
 from vespiary.model.runs import ChangeKind, FileChanged
 from vespiary.model.steps import Caller
+from vespiary.model.wire import to_json
 
 MOST_DIFF = 100_000
 """Characters of a diff that is told and answered; the rest is left out, with a line that says so."""
@@ -62,7 +64,11 @@ class Proposals:
             if not one.real:
                 raise RequestRefused("The workspace itself is no file.", code="workspace.path")
         async with self._alone(*located):
-            proposal = _Proposal(self._view, self._run, caller, policy.agent)
+            noted = self._run.noted(caller) if caller.again else None
+            known: dict[str, Any] | None = json.loads(noted.answer) if noted is not None else None
+            if known is not None and noted is not None and noted.made:
+                return known
+            proposal = _Proposal(self._view, self._run, caller, policy.agent, known)
             try:
                 match op:
                     case "write":
@@ -104,13 +110,14 @@ class Proposals:
 
 
 class _Proposal:
-    """One proposal under way."""
+    """One proposal under way. `known` is the answer that it was to get before a crash."""
 
-    def __init__(self, view: View, run: RunPort, caller: Caller, agent: str) -> None:
+    def __init__(self, view: View, run: RunPort, caller: Caller, agent: str, known: dict[str, Any] | None) -> None:
         self._view = view
         self._run = run
         self._caller = caller
         self._agent = agent
+        self._known = known
 
     async def write(self, located: Located, base: str, text: str) -> dict[str, Any]:
         encode(text, located.path)
@@ -119,15 +126,17 @@ class _Proposal:
         snapshot = await self._view.snapshot(located)
         if snapshot.hash == after:
             # Nothing to do: the text is the wanted one, or this very proposal was applied before its answer was lost.
+            answer = self._known or {"state": "applied", "hash": after, "diff": ""}
             if self._caller.again and base != after:
-                self._applied(FileChanged(snapshot.path, ChangeKind.MODIFIED))
-            return {"state": "applied", "hash": after, "diff": ""}
+                await self._applied(FileChanged(snapshot.path, ChangeKind.MODIFIED), answer["diff"])
+            return answer
         self._fresh(snapshot, base)
         edits = await self._view.io(diff, snapshot.text, text)
         change = ReplaceText(snapshot.path, base, edits, after)
         shown = await self._shown(snapshot.path, snapshot.text, text)
-        await self._apply(change, f"edit {snapshot.path}", shown, FileChanged(snapshot.path, ChangeKind.MODIFIED))
-        return {"state": "applied", "hash": after, "diff": shown}
+        answer = {"state": "applied", "hash": after, "diff": shown}
+        changed = FileChanged(snapshot.path, ChangeKind.MODIFIED)
+        return await self._apply(change, f"edit {snapshot.path}", answer, changed)
 
     async def create(self, located: Located, text: str) -> dict[str, Any]:
         encode(text, located.path)
@@ -138,31 +147,32 @@ class _Proposal:
             await self._absent(located)
         shown = await self._shown(located.path, None, plain(text))
         changed = FileChanged(located.path, ChangeKind.CREATED)
+        answer = {"state": "applied", "hash": wanted, "diff": shown}
         if before:
-            self._applied(changed, shown)
-        else:
-            change: FileChange = CreateFile(located.path, text)
-            if half:
-                change = ReplaceText(located.path, content_hash(""), (TextEdit(0, 0, text),), wanted)
-            await self._apply(change, f"create {located.path}", shown, changed)
-        return {"state": "applied", "hash": wanted, "diff": shown}
+            await self._applied(changed, shown)
+            return answer
+        change: FileChange = CreateFile(located.path, text)
+        if half:
+            change = ReplaceText(located.path, content_hash(""), (TextEdit(0, 0, text),), wanted)
+        return await self._apply(change, f"create {located.path}", answer, changed)
 
     async def delete(self, located: Located, base: str) -> dict[str, Any]:
         if self._caller.again and await self._gone(located):
-            self._applied(FileChanged(located.path, ChangeKind.DELETED))
-            return {"state": "applied", "diff": ""}
+            answer = self._known or {"state": "applied", "diff": ""}
+            await self._applied(FileChanged(located.path, ChangeKind.DELETED), answer["diff"])
+            return answer
         snapshot = await self._view.snapshot(located)
         self._fresh(snapshot, base)
         shown = await self._shown(snapshot.path, snapshot.text, None)
         changed = FileChanged(snapshot.path, ChangeKind.DELETED)
-        await self._apply(DeleteFile(snapshot.path, base), f"delete {snapshot.path}", shown, changed)
-        return {"state": "applied", "diff": shown}
+        answer = {"state": "applied", "diff": shown}
+        return await self._apply(DeleteFile(snapshot.path, base), f"delete {snapshot.path}", answer, changed)
 
     async def rename(self, located: Located, to: Located, base: str) -> dict[str, Any]:
         if self._caller.again and await self._gone(located) and await self._holds(to, base):
             text = (await self._view.snapshot(to)).text
             shown = unified(located.path, text, text, to=to.path)
-            self._applied(FileChanged(to.path, ChangeKind.RENAMED, was=located.path), shown)
+            await self._applied(FileChanged(to.path, ChangeKind.RENAMED, was=located.path), shown)
             return {"state": "applied", "hash": base, "diff": shown}
         snapshot = await self._view.snapshot(located)
         self._fresh(snapshot, base, to=to.path)
@@ -173,8 +183,8 @@ class _Proposal:
         shown = unified(snapshot.path, snapshot.text, snapshot.text, to=to.path)
         changed = FileChanged(to.path, ChangeKind.RENAMED, was=snapshot.path)
         change = RenameFile(snapshot.path, to.path, base)
-        await self._apply(change, f"rename {snapshot.path} to {to.path}", shown, changed, to=to.path)
-        return {"state": "applied", "hash": base, "diff": shown}
+        answer = {"state": "applied", "hash": base, "diff": shown}
+        return await self._apply(change, f"rename {snapshot.path} to {to.path}", answer, changed, to=to.path)
 
     async def _shown(self, path: str, old: str | None, new: str | None) -> str:
         return shortened(await self._view.io(unified, path, old, new), MOST_DIFF)
@@ -231,22 +241,23 @@ class _Proposal:
         self._run.tell(self._caller, EditEvent(snapshot.path, EditState.STALE, to=to, reason=reason))
         raise RequestRefused(reason, code="workspace.stale", hint=_READ_AGAIN)
 
-    def _applied(self, changed: FileChanged, shown: str = "") -> None:
+    async def _applied(self, changed: FileChanged, shown: str) -> None:
         """Tell of a change that was applied before the crash."""
         path, to = (changed.was, changed.path) if changed.was is not None else (changed.path, None)
         self._run.tell(self._caller, EditEvent(path, EditState.APPLIED, diff=shown, to=to))
-        self._run.changed(self._caller, changed)
+        await self._run.changed(self._caller, changed)
 
     async def _apply(
-        self, change: FileChange, label: str, shown: str, changed: FileChanged, *, to: str | None = None
-    ) -> None:
-        """Let the editor apply a change, and tell what became of it. Raises `RequestRefused` unless it was applied."""
+        self, change: FileChange, label: str, answer: dict[str, Any], changed: FileChanged, *, to: str | None = None
+    ) -> dict[str, Any]:
+        """Let the editor apply a change, tell what became of it, and give the answer. Raises `RequestRefused` unless it was applied."""
+        await self._run.intend(self._caller, to_json(answer))
         result: ApplyResult = await self._view.editor.apply(change, f"{self._agent}: {label}")
         state = EditState(result.state.value)
-        self._run.tell(self._caller, EditEvent(change.path, state, diff=shown, to=to, reason=result.reason))
+        self._run.tell(self._caller, EditEvent(change.path, state, diff=answer["diff"], to=to, reason=result.reason))
         if result.state is ApplyState.APPLIED:
-            self._run.changed(self._caller, changed)
-            return
+            await self._run.changed(self._caller, changed)
+            return answer
         if result.state is ApplyState.STALE:
             reason = result.reason or f"{change.path!r} has changed since it was read."
             raise RequestRefused(reason, code="workspace.stale", hint=_READ_AGAIN)

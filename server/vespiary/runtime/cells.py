@@ -70,6 +70,8 @@ class RunCell:
     specs: Specs = field(default_factory=Specs)
     causes: dict[Cause, Scope] = field(default_factory=dict["Cause", "Scope"])
     """The agents that were made for a request."""
+    unmade: dict[Scope, tuple[str | None, str]] = field(default_factory=dict[Scope, "tuple[str | None, str]"])
+    """Those of them that could not be made: the name of the actor that failed, if one did, and why."""
     recovering: bool = False
     """Whether the run is being rebuilt from its journal: its state changes, and nothing is begun."""
 

@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 
 from vespiary.model.agents import AgentSpec
 from vespiary.model.errors import VespiaryError
-from vespiary.model.ids import RunId, Scope
+from vespiary.model.ids import ActorId, RunId, Scope
 from vespiary.model.steps import Answer, TakeSnapshot
 from vespiary.runtime.bounds import Bounds, ScopeEnded, SpawnFailed, SpawnRefused
 from vespiary.runtime.capability import Capability
@@ -164,6 +164,8 @@ class Colony:
             raise SpawnRefused("The colony is not running.")
         known = self._population.runs.get(run)
         if cause is not None and known is not None and (made := known.causes.get(cause)) is not None:
+            if (unmade := known.unmade.get(made)) is not None:
+                raise SpawnFailed(agent.name, *unmade)
             return await self.ready(made, agent.name)
         home = self._population.admit(agent, run, parent, tuple(first))
         wish = Spawn(home.scope, agent.name, parent, agent.actors, cause, tuple(first), states)
@@ -182,7 +184,8 @@ class Colony:
         try:
             return await self.ready(home.scope, agent.name)
         except anyio.get_cancelled_exc_class():
-            self._end_later(home, "nobody waits for it any more")
+            if not home.ended:  # where the whole run ends here, it may be resumed, and the agent is wanted then
+                self._end_later(home, "nobody waits for it any more")
             raise
 
     async def ready(self, scope: Scope, name: str) -> Scope:
@@ -205,15 +208,15 @@ class Colony:
 
         self._sequencer.submit([(home.run, ("post", scope, message_type, payload))], apply)
 
-    def note(self, run: RunId, kind: str, data: Any) -> None:
-        """Keep a fact with a run: plain data that `recover` gives back. Not of a run that has ended."""
+    async def note(self, run: RunId, kind: str, data: Any) -> None:
+        """Keep a fact with a run: plain data that `recover` gives back. It is kept once this returns; not of a run that has ended."""
         home = self._population.runs.get(run)
         if home is not None:
 
             async def apply(_: Sequence[int]) -> None:
                 home.notes.append((kind, data))
 
-            self._sequencer.submit([(home, ("note", kind, data))], apply)
+            await self._sequencer.through(home, ("note", kind, data), apply)
 
     async def snapshots(self, scope: Scope) -> dict[str, str]:
         """The states of the actors of an agent, by name; of those that have one now. Wait for it within bounds of your own."""
@@ -298,6 +301,11 @@ class Colony:
         """The run that a scope belongs to; none if it has ended."""
         cell = self._population.scopes.get(scope)
         return cell.run.id if cell is not None else None
+
+    def asks(self, actor: ActorId, request: int) -> bool:
+        """Whether a request is under way."""
+        cell = self._population.actors.get(actor)
+        return cell is not None and self._requests.has(cell, request)
 
     def quiet(self, run: RunId) -> bool:
         """Whether nothing of a run is under way or waits to be: without a message from outside, nothing will ever happen in it."""

@@ -52,8 +52,10 @@ class Lifecycle:
         self._population.remove(family)
         leaving = [actor for member in family for actor in member.actors if self._retire(actor)]
         for member in family:
-            if member.barrier is not None:
-                member.barrier.abandon(reason)
+            if (barrier := member.barrier) is not None:
+                barrier.abandon(reason)
+                if member.parent is not None:
+                    member.run.unmade[member.scope] = (barrier.failed, barrier.reason or reason)
         for member in known:
             self._observer.exited(member.run.id, member.scope, reason)
         if cell in known and cell.parent is not None and not cell.parent.ended:

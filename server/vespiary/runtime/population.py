@@ -81,7 +81,8 @@ class Population:
 
     def forget(self, actor: ActorCell) -> None:
         """Take out an actor whose guest is gone."""
-        if self.actors.pop(actor.id, None) is not None:
+        if self.actors.get(actor.id) is actor:
+            del self.actors[actor.id]
             actor.lane.actors -= 1
             scope = actor.home.scope
             self._taken[scope] -= 1

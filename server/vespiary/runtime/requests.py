@@ -56,6 +56,10 @@ class Requests:
     def __len__(self) -> int:
         return sum(map(len, self._open.values()))
 
+    def has(self, cell: ActorCell, request: int) -> bool:
+        """Whether a request of an actor is under way."""
+        return request in self._open.get(cell, ())
+
     def start(self, tasks: TaskGroup | None, cell: ActorCell, request: Request, now: int) -> None:
         """Start a request that was made in a step at the time `now`, or answer it with the reason why not.
 
