@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vespiary.model.steps import (
-        ActorSpec,
-    )  # many classes, and the language server's first answer needs none of them
+    # Many classes: the language server's first answer needs none of them.
+    from vespiary.model.steps import ActorSpec
 
 
 @dataclass(frozen=True, slots=True)
