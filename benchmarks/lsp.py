@@ -236,7 +236,7 @@ def table(figures: dict[str, dict[str, list[float]]]) -> str:
         if what in AIMS:
             line += f"  <= {AIMS[what]}: {'met' if worst <= AIMS[what] else 'MISSED'}"
         elif "applyEdits" in what:
-            hung = sum(value == 0 for value in by_name["bare"]), sum(value == 0 for value in by_name["core"])
+            hung = sum(value == 0 for value in by_name["bare"]), sum(value == 0 for value in by_name.get("core", []))
             line += f"  no hang: {'met' if not hung[1] else 'MISSED'} (hangs: bare {hung[0]}, core {hung[1]})"
         lines.append(line)
     return "\n".join(lines)

@@ -7,7 +7,7 @@ REQUIREMENTS = {
     "lsp:no-folder": "Without a workspace folder the person is told, and every request says what to do. [issue 2, 7]",
     "lsp:broken-configuration": "A broken configuration is told, does not break code actions, and the server lives. [issue 2, 10]",
     "lsp:shutdown": "Shutting down ends the runs before it is answered; they are kept, and can be resumed. [issue 2, 7; issue 3]",
-    "lsp:resume": "A run whose server died or stopped is offered, resumed or discarded; no answered model call is repeated. [issue 3]",
+    "lsp:resume": "A run whose server ended is offered, resumed or discarded; no answered model call is repeated. [issue 3]",
     "lsp:offer-refused": "Resuming is never forced: no answer, nonsense, an error or a client that dies changes nothing. [issue 3]",
     "lsp:kept-events": "The events of a run can be read again, in pages; a resumed run goes on numbering them. [issue 3]",
     "lsp:sessions": "Conversations are gone on with, listed, shown, forked and forgotten through the protocol. [issue 3]",

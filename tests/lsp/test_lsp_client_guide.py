@@ -15,7 +15,7 @@ from vespiary.client import Client
 GUIDE = Path(__file__).parents[2] / "docs" / "client.md"
 
 
-def example(number: int, tmp_path: Path, *arguments: object) -> list[str]:
+def example(number: int, tmp_path: Path, *arguments: str | Path) -> list[str]:
     """The lines that an example prints."""
     blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
     assert len(blocks) == 3

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from ledger import requirement
 from support.fake_openai import FakeOpenAI
+from support.rawlsp import Json
 from support.serving import AFTERWARDS, TURNS, RealServer, hanging_at, interrupted, texts, turn, turns, workspace
 
 RESUME, DISCARD, LATER = {"title": "Resume"}, {"title": "Discard"}, {"title": "Later"}
@@ -79,7 +80,7 @@ def test_a_run_that_is_discarded_is_offered_no_more(root: Path) -> None:
         server.wait(lambda _: len(server.asked()) == 2)
         assert ["Second." in question["message"] for question in server.asked()] == [True, False]
         assert all("nothing done yet" in question["message"] for question in server.asked())
-        info = {"outcome": "running"}
+        info: Json = {"outcome": "running"}
         while info["outcome"] in ("running", "interrupted"):  # the answer is on its way
             info = server.request("vespiary/run/get", {"runId": "run000000001"})
         assert (info["outcome"], info["problem"]["code"]) == ("cancelled", "run.discarded")

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 TESTS = Path(__file__).parent.parent
 FAKE = (sys.executable, "-m", "support.fake_server")
@@ -54,7 +54,7 @@ class RawServer:
         for thread in self._threads:
             thread.start()
 
-    def __enter__(self) -> "RawServer":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

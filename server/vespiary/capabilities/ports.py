@@ -5,15 +5,18 @@ A front implements `EditorPort` (an LSP client, the bare disk); `app` implements
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from vespiary.model.edits import ApplyResult, FileChange
 from vespiary.model.events import EventBody, UsageEvent
 from vespiary.model.grants import Grants
 from vespiary.model.ids import RunId, Scope
 from vespiary.model.runs import FileChanged, Mode
-from vespiary.model.steps import Caller
-from vespiary.providers.base import Finished
+
+if TYPE_CHECKING:
+    # Not for the start: a front needs these ports before anything is run.
+    from vespiary.model.steps import Caller
+    from vespiary.providers.base import Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class CallAccount(Protocol):
         """A try of the call broke off after `said` bytes of a reply, and another one follows."""
         ...
 
-    def close(self, reply: Finished | None, said: int) -> UsageEvent | None:
+    def close(self, reply: "Finished | None", said: int) -> UsageEvent | None:
         """The call ended: with a reply, or without one after `said` bytes. Gives what is to be told of it, at once."""
         ...
 
@@ -81,11 +84,11 @@ class RunPort(Protocol):
         """The policy of the agent in this scope. Raises `RequestRefused` for a scope that has ended."""
         ...
 
-    def tell(self, caller: Caller, body: EventBody) -> None:
+    def tell(self, caller: "Caller", body: EventBody) -> None:
         """Tell the run's listeners. Never blocks and never raises."""
         ...
 
-    async def account(self, caller: Caller, model: str, size: int, max_tokens: int | None) -> CallAccount:
+    async def account(self, caller: "Caller", model: str, size: int, max_tokens: int | None) -> CallAccount:
         """Ask whether the budgets have room for a model call, waiting for others under way if need be.
 
         `model` is a name under `models`, `size` the bytes of the request with its tools, `max_tokens` the most that the reply may
@@ -93,25 +96,25 @@ class RunPort(Protocol):
         """
         ...
 
-    async def intend(self, caller: Caller, answer: str) -> None:
+    async def intend(self, caller: "Caller", answer: str) -> None:
         """Note that a change is about to be made, and what it will be answered with. It is kept once this returns."""
         ...
 
-    async def changed(self, caller: Caller, file: FileChanged) -> None:
+    async def changed(self, caller: "Caller", file: FileChanged) -> None:
         """Note that a file was changed on behalf of the caller. It is kept once this returns."""
         ...
 
-    def noted(self, caller: Caller) -> Noted | None:
+    def noted(self, caller: "Caller") -> Noted | None:
         """What was noted of this very request before a crash."""
         ...
 
-    async def spawn(self, caller: Caller, agent: str, prompt: str | None) -> tuple[Scope, str]:
+    async def spawn(self, caller: "Caller", agent: str, prompt: str | None) -> tuple[Scope, str]:
         """Make a child agent and wait until it is ready; gives its scope and name.
 
         With `caller.again` it may have been made before: then it is that one, for the same actor and request.
         """
         ...
 
-    async def stop(self, caller: Caller, scope: Scope) -> None:
+    async def stop(self, caller: "Caller", scope: Scope) -> None:
         """End a descendant of the caller's scope. With `caller.again`, one that is gone was ended before."""
         ...

@@ -1,8 +1,11 @@
 """An agent as it is to be made: a name and its actors. Values only."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from vespiary.model.steps import ActorSpec
+if TYPE_CHECKING:
+    # Many classes: the language server's first answer needs none of them.
+    from vespiary.model.steps import ActorSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,7 +13,7 @@ class AgentSpec:
     """The actors that will share a scope. Their names are unique within the agent."""
 
     name: str
-    actors: tuple[ActorSpec, ...]
+    actors: "tuple[ActorSpec, ...]"
 
 
 @dataclass(frozen=True, slots=True)
