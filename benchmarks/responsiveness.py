@@ -3,8 +3,8 @@
     python benchmarks/responsiveness.py [--seconds 4] [--rounds 3] [--load tokens|burn|idle]
 
 A server of its own for each case; cases take turns. Sixteen runs of four actors each are started through the protocol: with
-`tokens`, each run has four tokens that go round for ever; with `burn`, actors compute for 20 ms for each message. Then a client asks
-for one run, again and again with 2 ms between, and takes the time until the answer. `steps_per_s` comes from the growth of the
+`tokens`, each run has four tokens that go round for ever; with `burn`, actors compute for 20 ms for each message. Then a client
+asks for one run, again and again with 2 ms between, and takes the time until the answer. `steps_per_s` comes from the growth of the
 journal. Milliseconds; medians of the rounds, `max` is the worst of all.
 """
 

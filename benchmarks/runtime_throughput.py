@@ -28,6 +28,7 @@ from vespiary.model.steps import (
 from vespiary.runtime.bounds import Bounds
 from vespiary.runtime.clock import SystemClock
 from vespiary.runtime.colony import Colony
+from vespiary.runtime.deadletters import DeadLetter
 from vespiary.runtime.inprocess import InProcessShard
 
 
@@ -76,6 +77,8 @@ class Ear:
     def log(self, run: RunId, actor: ActorId, line: Log) -> None: ...
 
     def failed(self, run: RunId, actor: ActorId, failure: StepFailure, *, restarted: bool) -> None: ...
+
+    def buried(self, letter: DeadLetter) -> None: ...
 
     def exited(self, run: RunId, scope: Scope, reason: str) -> None: ...
 

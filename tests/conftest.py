@@ -6,6 +6,8 @@ import signal
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -20,6 +22,9 @@ settings.load_profile("vespiary")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "requirement(*ids): the behaviours of the ledger that this test proves")
+    config.addinivalue_line(
+        "markers", "unrepeated: what this test records is not replayed, since it damages or invents journals"
+    )
     _hear_signals()
     _own_state(config)
 
@@ -56,3 +61,23 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def anyio_backend() -> str:
     """Async tests (`@pytest.mark.anyio`) run on asyncio, as the server does."""
     return "asyncio"
+
+
+REPLAYED = ("app", "budgets", "cli", "conformance", "lsp", "neovim")
+"""Where tests run the real app."""
+
+
+@pytest.fixture(autouse=True)
+def _every_run_repeats(request: pytest.FixtureRequest) -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
+    """Whatever run a test of the app recorded below its `tmp_path` gives the same again, byte for byte."""
+    area = Path(__file__).parent
+    inside = request.path.is_relative_to(area) and request.path.relative_to(area).parts[0] in REPLAYED
+    if not inside or "tmp_path" not in request.fixturenames or request.node.get_closest_marker("unrepeated"):
+        yield
+        return
+    root: Path = request.getfixturevalue("tmp_path")
+    yield
+    if any(root.rglob(".vespiary/journal.db")):
+        from support.replays import replay_all, told
+
+        assert [told(report) for report in replay_all(root) if not report.same] == []

@@ -16,6 +16,7 @@ from vespiary.model.agents import AgentInfo
 from vespiary.model.errors import UsageError
 from vespiary.model.events import EventBody
 from vespiary.model.runs import Mode, RunInfo
+from vespiary.model.sessions import SessionDetail, SessionInfo
 from vespiary.model.wire import camel
 
 if TYPE_CHECKING:
@@ -106,6 +107,9 @@ class StartParams:
     """`apply`: changes are made at once and can be undone in the editor. `plan`: nothing is written and no command is run."""
     context: RunContext | None = None
     """Where the person was."""
+    session: str | None = None
+    """The conversation that it goes on with, from `RunInfo` or `vespiary/session/list`; absent: a new one. Its agent is then the
+    default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,29 @@ class RunParams:
 
     __pydantic_config__: ClassVar[Any] = _OURS
     run_id: str
-    """From the answer to `vespiary/run/start`."""
+    """From the answer to `vespiary/run/start`, or a list."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventsParams:
+    """Which events of a run."""
+
+    __pydantic_config__: ClassVar[Any] = _OURS
+    run_id: str
+    """The run; it may be one of an earlier server."""
+    after: int = 0
+    """Only events with a higher `seq`: the last one that is known already."""
+    limit: int = 1000
+    """At most so many, from 1 to 10000. An answer is also kept to about a megabyte."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionParams:
+    """A conversation, by its id."""
+
+    __pydantic_config__: ClassVar[Any] = _OURS
+    session_id: str
+    """From `vespiary/session/list`, or the `session` of a `RunInfo`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +156,8 @@ class RunCommandParams:
     """As in `vespiary/run/start`."""
     context: RunContext | None = None
     """Where the person was."""
+    session: str | None = None
+    """As in `vespiary/run/start`."""
     wait: bool = False
     """Answer only when the run has ended, with the whole `RunInfo`; then `$/cancelRequest` cancels the run."""
 
@@ -148,6 +176,8 @@ class AskParams:
     """The agent; absent: the default agent."""
     mode: Mode = Mode.APPLY
     """As in `vespiary/run/start`."""
+    session: str | None = None
+    """As in `vespiary/run/start`."""
     wait: bool = False
     """As in `vespiary.run`."""
 
@@ -161,6 +191,8 @@ class FixParams:
     """The document and at least one diagnostic."""
     agent: str | None = None
     """The agent; absent: the default agent."""
+    session: str | None = None
+    """As in `vespiary/run/start`."""
     wait: bool = False
     """As in `vespiary.run`."""
 
@@ -172,6 +204,17 @@ class CancelCommandParams:
     __pydantic_config__: ClassVar[Any] = _OURS
     run_id: str | None = None
     """The run. Absent: the one that was started last and is still going on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeParams:
+    """The argument of `vespiary.resumeRun`. May be left out; a plain text instead of an object is the run id."""
+
+    __pydantic_config__: ClassVar[Any] = _OURS
+    run_id: str | None = None
+    """The run. Absent: the interrupted one that was begun last."""
+    wait: bool = False
+    """As in `vespiary.run`."""
 
 
 # Results
@@ -207,6 +250,36 @@ class RunsResult:
 
     runs: tuple[RunInfo, ...]
     """Oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event as `vespiary/event` tells it; further fields depend on its kind."""
+
+    run_id: str
+    seq: int
+    time: float
+    scope: str
+    agent: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventsResult:
+    """Events of a run as they were kept. Pieces of text are joined, under the number of the last one."""
+
+    events: tuple[Event, ...]
+    """In order."""
+    more: bool
+    """Whether others follow: ask again, `after` the last of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsResult:
+    """The conversations of this workspace."""
+
+    sessions: tuple[SessionInfo, ...]
+    """The one that was changed last first."""
 
 
 # Methods and commands
@@ -255,10 +328,54 @@ RUN_CANCEL = Method(
     "Ask for the end of a run: its model calls and commands are stopped. What it changed stays. Answered at once.",
 )
 RUN_LIST = Method("vespiary/run/list", NoParams, RunsResult, "The runs that are going on, and those that have ended.")
-RUN_GET = Method("vespiary/run/get", RunParams, RunInfo, "One run as it stands.")
+RUN_GET = Method(
+    "vespiary/run/get", RunParams, RunInfo, "One run as it stands, also one of an earlier server that was kept."
+)
+RUN_EVENTS = Method(
+    "vespiary/run/events",
+    EventsParams,
+    EventsResult,
+    "The events of a run once more, from the journal: for a client that was not there.",
+)
+RUN_INTERRUPTED = Method(
+    "vespiary/run/interrupted",
+    NoParams,
+    RunsResult,
+    "The runs that ended only because their server did, with how far they came. They can be resumed.",
+)
+RUN_RESUME = Method(
+    "vespiary/run/resume",
+    RunParams,
+    RunInfo,
+    "Let an interrupted run go on from where it stood, as it was configured when it began. Answered at once; its events go on with"
+    " `run.resumed`, their numbers after the last one that was kept.",
+)
+RUN_DISCARD = Method(
+    "vespiary/run/discard",
+    RunParams,
+    RunInfo,
+    "Give an interrupted run up. What it changed stays, and it counts as cancelled.",
+)
+SESSION_LIST = Method(
+    "vespiary/session/list",
+    NoParams,
+    SessionsResult,
+    "The conversations. Each run belongs to one, and another run can go on with it: see `session` of `vespiary/run/start`.",
+)
+SESSION_GET = Method("vespiary/session/get", SessionParams, SessionDetail, "A conversation with its tasks and answers.")
+SESSION_FORK = Method(
+    "vespiary/session/fork", SessionParams, SessionInfo, "A new conversation that begins as this one stands."
+)
+SESSION_DELETE = Method(
+    "vespiary/session/delete",
+    SessionParams,
+    None,
+    "Forget a conversation. Its runs stay. Refused while a run goes on in it.",
+)
 EVENT = "vespiary/event"
 
-METHODS = (AGENTS_LIST, RUN_START, RUN_CANCEL, RUN_LIST, RUN_GET)
+_RUNS = (RUN_START, RUN_CANCEL, RUN_LIST, RUN_GET, RUN_EVENTS, RUN_INTERRUPTED, RUN_RESUME, RUN_DISCARD)
+METHODS = (AGENTS_LIST, *_RUNS, SESSION_LIST, SESSION_GET, SESSION_FORK, SESSION_DELETE)
 EVENTS: tuple[type[Any], ...] = get_args(EventBody)
 
 RUN = Command(
@@ -286,11 +403,44 @@ FIX_DIAGNOSTIC = Command(
 CANCEL_RUN = Command(
     "vespiary.cancelRun", "Cancel a run", CancelCommandParams, (CancelResult,), "As `vespiary/run/cancel`.", "run_id"
 )
-LIST_RUNS = Command("vespiary.listRuns", "List the runs", NoParams, (RunsResult,), "As `vespiary/run/list`.")
-GET_RUN = Command("vespiary.getRun", "Show a run", RunParams, (RunInfo,), "As `vespiary/run/get`.", "run_id")
-LIST_AGENTS = Command("vespiary.listAgents", "List the agents", NoParams, (AgentsResult,), "As `vespiary/agents/list`.")
+RESUME_RUN = Command(
+    "vespiary.resumeRun",
+    "Resume an interrupted run",
+    ResumeParams,
+    (RunInfo,),
+    "As `vespiary/run/resume`, or answered with the finished run when `wait` is set.",
+    "run_id",
+)
 
-COMMANDS = (RUN, ASK_AGENT, FIX_DIAGNOSTIC, CANCEL_RUN, LIST_RUNS, GET_RUN, LIST_AGENTS)
+
+def _same(name: str, title: str, method: Method, text_field: str | None = None) -> Command:
+    result = () if method.result is None else (method.result,)
+    return Command(name, title, method.params, result, f"As `{method.name}`.", text_field)
+
+
+LIST_RUNS = _same("vespiary.listRuns", "List the runs", RUN_LIST)
+GET_RUN = _same("vespiary.getRun", "Show a run", RUN_GET, "run_id")
+GET_EVENTS = _same("vespiary.getEvents", "Show the events of a run", RUN_EVENTS, "run_id")
+LIST_INTERRUPTED = _same("vespiary.listInterrupted", "List the interrupted runs", RUN_INTERRUPTED)
+DISCARD_RUN = _same("vespiary.discardRun", "Give an interrupted run up", RUN_DISCARD, "run_id")
+LIST_SESSIONS = _same("vespiary.listSessions", "List the conversations", SESSION_LIST)
+GET_SESSION = _same("vespiary.getSession", "Show a conversation", SESSION_GET, "session_id")
+FORK_SESSION = _same("vespiary.forkSession", "Fork a conversation", SESSION_FORK, "session_id")
+DELETE_SESSION = _same("vespiary.deleteSession", "Forget a conversation", SESSION_DELETE, "session_id")
+LIST_AGENTS = _same("vespiary.listAgents", "List the agents", AGENTS_LIST)
+
+_RUN_COMMANDS = (
+    RUN,
+    ASK_AGENT,
+    FIX_DIAGNOSTIC,
+    CANCEL_RUN,
+    LIST_RUNS,
+    GET_RUN,
+    GET_EVENTS,
+    LIST_INTERRUPTED,
+    RESUME_RUN,
+)
+COMMANDS = (*_RUN_COMMANDS, DISCARD_RUN, LIST_SESSIONS, GET_SESSION, FORK_SESSION, DELETE_SESSION, LIST_AGENTS)
 
 
 # Reading

@@ -35,6 +35,9 @@ HOST:PORT`). This page lists what it adds. `vespiary.client` is a Python client 
 - Edits come by `workspace/applyEdit` for documents that are open, in one undo step each, and are confirmed by what the client then
   says the text is. Files that are not open are changed on disk.
 - Every run is a work-done progress, if the client supports `window/workDoneProgress/create`; cancelling it cancels the run.
+- Runs are kept in the workspace's journal. One that its server did not live to end is interrupted. When a workspace with such runs
+  opens, the person is asked by `window/showMessageRequest` whether to resume or discard each; no answer, or one that was not
+  offered, changes nothing. `shutdown` interrupts the runs that go on.
 """
 
 
@@ -44,8 +47,7 @@ def document() -> str:
     parts.append("## Requests\n")
     for method in protocol.METHODS:
         parts += [f"### `{method.name}`\n", method.doc + "\n", "Parameters:\n", _table(method.params)]
-        if method.result is not None:
-            parts.append(f"Result: {_link(method.result)}.\n")
+        parts.append(f"Result: {_link(method.result) if method.result is not None else 'null'}.\n")
     parts.append(_commands())
     parts.append(_events())
     parts.append("## Values\n")
@@ -62,7 +64,7 @@ def _commands() -> str:
         "  title = 'Ask', command = 'vespiary.run', arguments = { { prompt = 'Fix the failing test' } },\n})\n```\n",
     ]
     for command in protocol.COMMANDS:
-        results = " or ".join(_link(cls) for cls in command.result)
+        results = " or ".join(_link(cls) for cls in command.result) or "null"
         lines += [f"### `{command.name}`: {command.title}\n", command.doc + "\n", "Argument:\n", _table(command.params)]
         lines.append(f"Result: {results}.\n")
     return "\n".join(lines)

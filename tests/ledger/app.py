@@ -25,4 +25,5 @@ REQUIREMENTS = {
     "app:silent-agent": "A run in which nothing can happen any more fails and says so; it never hangs. [issue 2, done when]",
     "app:model-without-bounds": "A reply too long, with too many calls or of half characters is survived or reported. [issue 2, 5]",
     "app:fixed-cast": "A run's agents are those that its files described when it began. [issue 2, untrusted by default]",
+    "app:resume-grants": "A resumed run has no more than it began with and no more than today's grants [issue 3, point 2]",
 }

@@ -42,4 +42,7 @@ REQUIREMENTS: dict[str, str] = {
     "runtime:close": "Closing with work in flight leaves no task and no thread [issue 2, point 4]",
     "runtime:nothing-is-left": "Of a run that has ended no guest, request, message or subscription is left [issue 2, point 4]",
     "runtime:statistics": "The colony counts what it holds and did [issue 2, point 4]",
+    "runtime:recovery": "A run is made again wherever it was cut off; no answered request is made again [issue 3, point 2]",
+    "runtime:shard-lost": "A shard that dies is replaced and its actors rebuilt as they were [issue 3, point 4]",
+    "runtime:checkpoints": "Checkpoints let old entries of a long run go [issue 3, point 1]",
 }

@@ -136,7 +136,7 @@ def test_a_broken_configuration_is_an_error_of_its_own_and_the_server_lives(root
 
 
 @requirement("lsp:shutdown")
-def test_shutting_down_ends_the_runs_first(root: Path) -> None:
+def test_shutting_down_ends_the_runs_first_which_are_cancelled_where_nothing_is_kept(root: Path) -> None:
     with RawServer() as server:
         server.initialize(root)
         run = server.run(["hang"])

@@ -4,13 +4,16 @@ import json
 import os
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ledger import requirement
-from support.nvim import FAKE_SERVER, drive
+from support.fake_openai import Asked, FakeOpenAI, Reply, say
+from support.nvim import FAKE_SERVER, REAL_SERVER, drive
+from support.serving import RealServer, hanging_at, workspace
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="puts a script of a POSIX shell on the path")
 
@@ -29,17 +32,25 @@ end
 """
 
 
-def documented(scenario: str, project: Path, tmp_path: Path, document: Path = GUIDE, count: int = 5) -> Any:
+def documented(
+    scenario: str,
+    project: Path,
+    tmp_path: Path,
+    document: Path = GUIDE,
+    count: int = 7,
+    server: list[str] = FAKE_SERVER,
+    before: str = "",
+) -> Any:
     """What a scenario returns in an editor set up in the guide's own words; the tests' server has the name of the real one."""
     blocks = re.findall(r"```lua\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL)
     assert len(blocks) == count
     (project / "vespiary.toml").touch()
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "vespiary"
-    program.write_text(f'#!/bin/sh\nshift\nexec {shlex.join(FAKE_SERVER)} "$@"\n', encoding="utf-8", newline="")
+    program.write_text(f'#!/bin/sh\nshift\nexec {shlex.join(server)} "$@"\n', encoding="utf-8", newline="")
     program.chmod(0o755)
     return drive(
-        "\n".join([*blocks, PRELUDE, scenario]),
+        "\n".join([*blocks, before, PRELUDE, scenario]),
         project,
         env={"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"},
     )
@@ -116,3 +127,82 @@ def test_the_documented_status_line_shows_a_run_and_the_command_ends_it(project:
         tmp_path,
     )
     assert seen["shown"] in seen["line"]
+
+
+def trusted(root: Path) -> Path:
+    """The workspace, trusted as a person would do it."""
+    subprocess.run([sys.executable, "-m", "vespiary", "trust", str(root)], check=True, capture_output=True)
+    return root
+
+
+def remembering(asked: Asked) -> Reply:
+    """Says what it was told so far."""
+    said = [message["content"] for message in asked.messages if message["role"] == "user"]
+    return say(" / ".join(line.splitlines()[0] for line in said))
+
+
+@requirement("lsp:sessions")
+def test_the_documented_commands_go_on_with_a_conversation(project: Path, tmp_path: Path) -> None:
+    with FakeOpenAI(remembering) as model:
+        seen = documented(
+            """
+            vim.cmd('VespiaryMore too early')
+            local answers = { heard() }
+            vim.cmd('Vespiary one')
+            table.insert(answers, heard())
+            vim.cmd('Vespiary other')
+            table.insert(answers, heard())
+            vim.cmd('VespiaryMore more')
+            table.insert(answers, heard())
+            local lines
+            vim.ui.select = function(items, options, choose)
+              lines = vim.tbl_map(options.format_item, items)
+              choose(items[2])
+            end
+            vim.ui.input = function(_, answer) answer('two') end
+            vim.cmd('VespiarySessions')
+            table.insert(answers, heard())
+            return { answers = answers, lines = lines }
+            """,
+            trusted(workspace(project, model)),
+            tmp_path,
+            server=REAL_SERVER,
+        )
+    assert seen["answers"] == [
+        "There is no conversation yet.",
+        "coder: one",
+        "coder: other",
+        "coder: other / more",
+        "coder: one / two",
+    ]
+    assert seen["lines"] == ["coder: other (2 tasks)", "coder: one (1 tasks)"]
+
+
+@requirement("lsp:resume")
+def test_the_documented_command_resumes_what_was_left_for_later(project: Path, tmp_path: Path) -> None:
+    with FakeOpenAI(hanging_at(1)) as model:
+        workspace(project, model)
+        with RealServer(project) as server:
+            server.begin("Do it all.")
+            model.wait_for(lambda model: model.calls == 2, 60)
+            server.kill()
+        seen = documented(
+            """
+            vim.cmd('VespiaryResume')
+            local answer = heard()
+            vim.cmd('VespiaryResume')
+            return { lines, answer, heard() }
+            """,
+            trusted(project),
+            tmp_path,
+            server=REAL_SERVER,
+            before="""
+            local lines
+            vim.ui.select = function(items, options, choose)
+              if options.kind == 'lsp_message' then return vim.schedule(function() choose(nil) end) end
+              lines = vim.tbl_map(options.format_item, items)
+              choose(items[1])
+            end
+            """,
+        )
+    assert seen == [["coder: Do it all."], "coder: All is done.", "No run was interrupted."]

@@ -38,7 +38,7 @@ from vespiary.model.edits import (
 from vespiary.model.errors import Problem, UsageError, VespiaryError
 from vespiary.model.events import EditEvent, EditState, RunStarted, Status, TextDelta
 from vespiary.model.ids import RunId
-from vespiary.model.runs import ChangeKind, FileChanged, Outcome, Task
+from vespiary.model.runs import ChangeKind, FileChanged, Outcome, RunInfo, Task
 from vespiary.model.wire import to_wire
 
 AGENTS = (
@@ -69,7 +69,7 @@ class FakeWorkspace:
             try:
                 yield workspace
             finally:
-                workspace.runs.cancel_all()
+                workspace.runs.suspend_all(kept=False)
                 with anyio.CancelScope(shield=True), anyio.move_on_after(2):
                     for info in workspace.runs.list():
                         await workspace.runs.finished(info.run_id)
@@ -80,6 +80,12 @@ class FakeWorkspace:
         if broken.exists() and "broken" in broken.read_text(encoding="utf-8"):
             raise VespiaryError("vespiary.toml:1: it is broken.", hint="Mend it.", code="config.invalid")
         return AGENTS
+
+    async def has_journal(self) -> bool:
+        return False
+
+    async def find(self, run_id: RunId) -> RunInfo:
+        return self.runs.get(run_id)
 
     # The driver of `Runs`
 

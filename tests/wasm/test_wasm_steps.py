@@ -251,16 +251,19 @@ def test_an_actor_knows_its_place_and_little_of_the_host(sandbox: Sandbox) -> No
     assert lines(sandbox.deliver("child"))[-1] == "PAR3NT"
 
 
-def test_request_ids_are_not_used_again_by_a_fresh_instance(sandbox: Sandbox) -> None:
+def test_a_fresh_instance_asks_with_ids_of_its_own_and_a_repeated_one_with_the_same(sandbox: Sandbox) -> None:
     actor = WatActor()
     actor.handle = f"(drop (call $timer (i64.const 1))) {OK}"
     sandbox.make(actor)
     first = sandbox.deliver(step=3).outputs[0]
     sandbox.make(actor)
-    second = sandbox.deliver(step=3).outputs[0]
+    repeated = sandbox.deliver(step=3).outputs[0]
+    sandbox.make(actor)
+    fresh = sandbox.deliver(step=5).outputs[0]
     assert isinstance(first, Request)
-    assert isinstance(second, Request)
-    assert second.id > first.id
+    assert isinstance(fresh, Request)
+    assert repeated == first
+    assert fresh.id > first.id
 
 
 def test_the_constructor_may_send_and_its_error_is_told_by_describe(sandbox: Sandbox) -> None:

@@ -17,7 +17,7 @@ from vespiary.app.usage import usage_of
 from vespiary.journal.errors import JournalError
 from vespiary.journal.records import DeadRow, RunRecord, UsageRow
 from vespiary.model.errors import Problem, VespiaryError
-from vespiary.model.events import ReasoningDelta, RunEvent, TextDelta, UsageEvent
+from vespiary.model.events import ReasoningDelta, RunEvent, RunFinished, TextDelta, UsageEvent
 from vespiary.model.messages import Envelope
 from vespiary.model.runs import Outcome, RunInfo, Task
 from vespiary.model.wire import event_to_wire
@@ -65,13 +65,15 @@ class Chronicle:
     def hear(self, event: RunEvent) -> None:
         """Keep an event of a run that lives. Pieces of text are joined."""
         body = event.body
+        if isinstance(body, RunFinished):  # `finish` has kept it
+            return
         before = self._deltas.get(event.run_id)
         if before is not None:
             joined = _joined(before, event)
             if joined is not None:
                 self._deltas[event.run_id] = joined
                 return
-            self._flush(event.run_id)
+            self.flush(event.run_id)
         if isinstance(body, TextDelta | ReasoningDelta):
             self._deltas[event.run_id] = event
             return
@@ -86,11 +88,12 @@ class Chronicle:
         if run is not None and not run.muted:
             self.store.add_dead(_dead_row(letter))
 
-    def finish(self, run: Run) -> None:
-        """A run has ended for good."""
-        self._flush(run.id)
+    async def finish(self, run: Run, end: RunEvent) -> None:
+        """A run has ended; `end` is its last event, which is yet to be told. Raises `JournalError`."""
+        self.flush(run.id)
+        self._event(end)
         if not run.suspended:
-            self.store.update(run.id, state=run.outcome, info=_dump(RunInfo, run.info()))
+            await self.store.update(run.id, state=run.outcome, info=_dump(RunInfo, run.info()))
 
     async def discard(self, record: RunRecord) -> RunInfo:
         """An interrupted run is given up; gives how it is listed from now on."""
@@ -120,7 +123,8 @@ class Chronicle:
         run.go_on_after(last)
         return run
 
-    def _flush(self, run: "RunId") -> None:
+    def flush(self, run: "RunId") -> None:
+        """Keep the text that is under way in a run, as far as it came."""
         event = self._deltas.pop(run, None)
         if event is not None:
             self._event(event)

@@ -22,6 +22,7 @@ from vespiary.model.events import RunResumed, RunStarted
 from vespiary.model.ids import Scope
 from vespiary.model.runs import ChangeKind, FileChanged, Outcome, Task
 from vespiary.model.wire import to_json
+from vespiary.runtime.recovery import root_of
 
 if TYPE_CHECKING:
     from vespiary.runtime.colony import Colony
@@ -63,6 +64,8 @@ class Driving:
         finally:
             with anyio.CancelScope(shield=True):
                 await self._end(run)
+                if (pruner := self._recorder.pruner) is not None and not run.suspended:
+                    await pruner.tidy(run.id, run.config.journal)
 
     async def _work(self, run: Run) -> None:
         try:
@@ -123,13 +126,13 @@ class Driving:
         if store is None:
             raise VespiaryError("The run cannot be resumed: its journal is not open.", code="journal.closed")
         entries = await anyio.to_thread.run_sync(lambda: list(store.entries(run.id)))
-        begun = next((entry for _, entry in entries if entry[0] == "spawn" and entry[3] is None), None)
-        if begun is None:  # it ended before its agent was there
+        root = root_of(entries)
+        if root is None:  # it ended before its agent was there
             sessions = self._recorder.sessions
             states = await sessions.states(run) if sessions is not None else {}
             await self._spawn(run, colony, states)
             return colony
-        run.root = Scope(begun[1])
+        run.root = root
         run.muted = True
         try:
             await colony.recover(run.id, entries, lambda kind, data: _recall(run, kind, data))
@@ -177,14 +180,16 @@ class Driving:
                     with anyio.move_on_after(SNAPSHOT_SECONDS):
                         states = await colony.snapshots(run.root)
                 await colony.cancel(run.id)
-        run.finish()
+        end = run.conclude()
         try:
+            # Before the end is told: whoever hears of it may go on with the conversation at once.
             if sessions is not None and not run.suspended:
                 await sessions.close(run, states)
             if chronicle is not None:
-                chronicle.finish(run)
+                await chronicle.finish(run, end)
         except VespiaryError as error:  # a full disk, for example: the run is over all the same
             log.warning("The end of run %s could not be kept: %s", run.id, error)
+        run.finish(end)
         if self._hosting.assembly is not None:
             await self._hosting.assembly.run_ended(run.id)
 

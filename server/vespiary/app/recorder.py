@@ -11,12 +11,13 @@ from vespiary.model.ids import RunId
 if TYPE_CHECKING:
     from vespiary.app.chronicle import Chronicle
     from vespiary.app.options import Options
+    from vespiary.app.pruning import Pruner
     from vespiary.app.sessions import Sessions
     from vespiary.journal.store import JournalStore
 
 
 class Recorder:
-    """`chronicle` and `sessions` are there while a journal is."""
+    """`chronicle`, `sessions` and `pruner` are there while a journal is."""
 
     def __init__(
         self,
@@ -28,6 +29,7 @@ class Recorder:
         self.observer = narrator
         self.chronicle: Chronicle | None = None
         self.sessions: Sessions | None = None
+        self.pruner: Pruner | None = None
         self._find = find
         self._running = running
         self._options = options
@@ -35,15 +37,17 @@ class Recorder:
     def attach(self, store: "JournalStore") -> None:
         """A journal is open."""
         from vespiary.app.chronicle import Chronicle
+        from vespiary.app.pruning import Pruner
         from vespiary.app.sessions import Sessions
 
+        self.pruner = Pruner(store, self._options.clock.now)
         self.chronicle = Chronicle(store, self._find)
         self.sessions = Sessions(self.chronicle, self._options.source, self._running)
         self.observer.bury = self.chronicle.bury
 
     def detach(self) -> None:
         """The journal is closed."""
-        self.chronicle = self.sessions = None
+        self.chronicle = self.sessions = self.pruner = None
         self.observer.bury = None
 
     def hear(self, event: RunEvent) -> None:

@@ -78,16 +78,14 @@ class Run:
 
     def tell(self, body: EventBody, scope: Scope | None = None, agent: str | None = None) -> None:
         """Number an event and hand it to the listener. After the last event nothing is told any more."""
-        if self.finished.is_set() or self.muted:
+        if self._finished is not None or self.muted:
             return
         who, notices = agent or self.agent, ()
         if isinstance(body, UsageEvent):
             # Told is counted: the events of a run are what its ledger can be made from again.
             notices = self.ledger.spend(who, body.usage)
             body = replace(body, total=self.ledger.total, agent_total=self.ledger.of(who))
-        self._seq += 1
-        where = scope or self.root or SYSTEM_SCOPE
-        self._listener(RunEvent(self.id, self._seq, self._seconds(), where, who, body))
+        self._listener(self._event(body, scope, who))
         for notice in notices:
             self.tell(Status(STATE, notice), scope, agent)
 
@@ -109,14 +107,18 @@ class Run:
             problem = Problem("run.interrupted", "The server stopped in the middle of it.", "It can be resumed.")
             self.answer(Outcome.INTERRUPTED, self.text, problem)
 
-    def finish(self) -> None:
-        """Tell the last event."""
+    def conclude(self) -> RunEvent:
+        """Make the last event without telling it yet. From here on the run is listed as it ended."""
         self._finished = self._seconds()
         ledger = self.ledger
         end = RunFinished(
             self.outcome, self.text, ledger.total, self.files.changes(), self.problem, agents=ledger.by_agent()
         )
-        self.tell(end)
+        return self._event(end, None, self.agent)
+
+    def finish(self, end: RunEvent | None = None) -> None:
+        """Tell the last event: `end`, or one that is made now."""
+        self._listener(end or self.conclude())
         self.finished.set()
 
     def info(self) -> RunInfo:
@@ -136,6 +138,10 @@ class Run:
             agents=self.ledger.by_agent(),
             session=self.session,
         )
+
+    def _event(self, body: EventBody, scope: Scope | None, agent: str) -> RunEvent:
+        self._seq += 1
+        return RunEvent(self.id, self._seq, self._seconds(), scope or self.root or SYSTEM_SCOPE, agent, body)
 
     def _seconds(self) -> float:
         return self._now() / 1e9

@@ -57,6 +57,15 @@ class Runs:
         run.cancelled.set()
         return True
 
+    def suspend(self, run_id: RunId) -> bool:
+        """End a run that is kept for now: it can be resumed. False when it has ended already. Raises `UsageError`."""
+        run = self._known(run_id)
+        if run.finished.is_set():
+            return False
+        run.suspend()
+        run.cancelled.set()
+        return True
+
     def suspend_all(self, *, kept: bool) -> None:
         """End every run here: for now if they are `kept` and can be resumed, for good otherwise."""
         for run in self.all_living():
@@ -68,6 +77,10 @@ class Runs:
         """A run that an earlier process began lives here now."""
         self._runs[run.id] = run
         self._forget()
+
+    def knows(self, run_id: RunId) -> bool:
+        """Whether the run lives here, or did and is remembered."""
+        return run_id in self._runs
 
     def get(self, run_id: RunId) -> RunInfo:
         """A run as it stands. Raises `UsageError` for an unknown run."""

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio.to_thread
 
+from vespiary.runtime.guests import Guests
 from vespiary.runtime.inprocess import InProcessShard
 from vespiary.runtime.shard import Shard
 from vespiary.wasm.components import PYTHON, ComponentStore
@@ -19,3 +20,8 @@ def in_process(progress: Callable[[str], None]) -> tuple[Shard, Callable[[], Awa
         await anyio.to_thread.run_sync(components.load, PYTHON, abandon_on_cancel=True)
 
     return InProcessShard(lambda: WasmGuests(components)), warm
+
+
+def fresh_guests(progress: Callable[[str], None]) -> Guests:
+    """A sandbox for the calling thread, which closes it."""
+    return WasmGuests(ComponentStore(progress=progress))

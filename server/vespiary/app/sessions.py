@@ -42,20 +42,11 @@ class Sessions:
             run.session = self._fresh()
             await self._store.put_session(SessionRecord(run.session, run.agent, _title(run.task.prompt), _data({}, [])))
             return {}
-        record = self._known(run.session)
-        if record.agent != run.agent:
-            raise UsageError(
-                f"The conversation {run.session} is one with the agent {record.agent!r}, not {run.agent!r}.",
-                hint=f"Give the task to {record.agent!r}, or begin a new conversation.",
-                code="session.agent",
-            )
-        if (busy := self._busy(run.session, run.id)) is not None:
-            raise UsageError(
-                f"The run {busy} of the conversation {run.session} has not ended.",
-                hint="Wait for its end, resume or discard it if it was interrupted, or fork the conversation.",
-                code="session.busy",
-            )
-        return _states(record)
+        return _states(self._free(run.session, run.agent, run.id))
+
+    def agent(self, session: str, agent: str | None) -> str:
+        """Whose conversation it is. Raises `UsageError` where a task for `agent` (none: for its own) could not go on with it."""
+        return self._free(session, agent, None).agent
 
     async def states(self, run: Run) -> dict[str, str]:
         """What the actors of a run in this conversation begin with."""
@@ -113,6 +104,22 @@ class Sessions:
                 code="session.busy",
             )
         await self._store.delete_session(session)
+
+    def _free(self, session: str, agent: str | None, but: "RunId | None") -> SessionRecord:
+        record = self._known(session)
+        if agent not in (None, record.agent):
+            raise UsageError(
+                f"The conversation {session} is one with the agent {record.agent!r}, not {agent!r}.",
+                hint=f"Give the task to {record.agent!r}, or begin a new conversation.",
+                code="session.agent",
+            )
+        if (busy := self._busy(session, but)) is not None:
+            raise UsageError(
+                f"The run {busy} of the conversation {session} has not ended.",
+                hint="Wait for its end, resume or discard it if it was interrupted, or fork the conversation.",
+                code="session.busy",
+            )
+        return record
 
     def _known(self, session: str) -> SessionRecord:
         record = self._store.session(session)

@@ -31,6 +31,7 @@ from vespiary.model.runs import Outcome, RunInfo, Task
 if TYPE_CHECKING:
     from vespiary.app.assembly import Assembly
     from vespiary.app.chronicle import Chronicle
+    from vespiary.app.history import EventPage
     from vespiary.app.sessions import Sessions
     from vespiary.capabilities.ports import EditorPort
     from vespiary.config import Config
@@ -132,18 +133,48 @@ class Workspace:
         chronicle = await self._chronicle()
         if chronicle is None:
             return ()
-        from vespiary.app.chronicle import info_of
+        from vespiary.app.history import History
 
-        return tuple(info_of(record) for record in await anyio.to_thread.run_sync(chronicle.unfinished))
+        return await anyio.to_thread.run_sync(History(chronicle).interrupted)
+
+    async def find(self, run_id: RunId) -> RunInfo:
+        """A run as it stands or as it is kept. Raises `UsageError` for one that is not known."""
+        if self.runs.knows(run_id) or (chronicle := await self._chronicle()) is None:
+            return self.runs.get(run_id)
+        from vespiary.app.history import History
+
+        return await anyio.to_thread.run_sync(History(chronicle).run, run_id)
+
+    async def events(self, run_id: RunId, after: int = 0, limit: int = 1000) -> "EventPage":
+        """The kept events of a run that follow the number `after`, those of earlier processes too. Raises `UsageError`."""
+        chronicle = await self._chronicle()
+        if chronicle is None:
+            self.runs.get(run_id)
+            raise UsageError(
+                f"The events of run {run_id} are not kept.",
+                hint="Set `enabled = true` under [journal] in vespiary.toml.",
+                code="run.not-kept",
+            )
+        chronicle.flush(run_id)
+        from vespiary.app.history import History
+
+        return await anyio.to_thread.run_sync(History(chronicle).events, run_id, after, limit)
 
     async def resume(self, run_id: RunId) -> RunInfo:
-        """Let an interrupted run go on from where it stood; returns at once. Raises `VespiaryError` when it cannot."""
+        """Let an interrupted run go on from where it stood; returns at once. Raises `VespiaryError` when it cannot.
+
+        It may do what it was granted when it began, as far as it is still granted.
+        """
+        from vespiary.app.regrant import regranted
+
+        today = self.config()
         chronicle = await self._chronicle()
         record = await self._interrupted(chronicle, run_id)
         assert chronicle is not None
         run = await anyio.to_thread.run_sync(
             chronicle.read, record, self.root, self._options.clock.now, self.runs.publish
         )
+        run.config = regranted(run.config, today)
         if not await anyio.to_thread.run_sync(chronicle.store.claim, run_id):
             raise UsageError(f"The run {run_id} goes on in another process.", code="run.elsewhere")
         self.runs.adopt(run)
@@ -158,6 +189,12 @@ class Workspace:
         if not await anyio.to_thread.run_sync(chronicle.store.claim, run_id):
             raise UsageError(f"The run {run_id} goes on in another process.", code="run.elsewhere")
         return await chronicle.discard(record)
+
+    def suspend(self, run_id: RunId) -> bool:
+        """End a run here for now, to be resumed, or for good if it is not kept. False when it has ended already."""
+        if self._recorder.chronicle is None:
+            return self.runs.cancel(run_id)
+        return self.runs.suspend(run_id)
 
     async def sessions(self) -> "Sessions":
         """The conversations of this workspace. Raises `VespiaryError` where none are kept."""
@@ -175,6 +212,8 @@ class Workspace:
         return await anyio.to_thread.run_sync(self._hosting.has_journal)
 
     async def _chronicle(self) -> "Chronicle | None":
+        if not await self.has_journal():  # looking at what there is makes no journal
+            return None
         await self._hosting.journal()
         return self._recorder.chronicle
 

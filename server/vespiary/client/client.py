@@ -20,6 +20,7 @@ from vespiary.client.reading import event_from_wire, from_wire
 from vespiary.model.agents import AgentInfo
 from vespiary.model.events import RunEvent, RunFinished
 from vespiary.model.runs import Mode, RunInfo
+from vespiary.model.sessions import SessionDetail, SessionInfo
 from vespiary.model.wire import to_wire
 
 END_SECONDS = 10.0
@@ -126,9 +127,10 @@ class Client:
         agent: str | None = None,
         mode: Mode = Mode.APPLY,
         context: protocol.RunContext | None = None,
+        session: str | None = None,
     ) -> Run:
-        """Begin a run and give a handle of it at once."""
-        params = protocol.StartParams(prompt, agent, mode, context)
+        """Begin a run and give a handle of it at once. `session`: the conversation that it goes on with (none: a new one)."""
+        params = protocol.StartParams(prompt, agent, mode, context, session)
         result = from_wire(protocol.StartResult, await self.request(protocol.RUN_START.name, to_wire(params)))
         return Run(self, result.run_id, self._events_of(result.run_id))
 
@@ -139,9 +141,10 @@ class Client:
         agent: str | None = None,
         mode: Mode = Mode.APPLY,
         context: protocol.RunContext | None = None,
+        session: str | None = None,
     ) -> RunInfo:
         """Run a task to its end. Cancelling the call cancels the run."""
-        run = await self.start(prompt, agent=agent, mode=mode, context=context)
+        run = await self.start(prompt, agent=agent, mode=mode, context=context, session=session)
         try:
             return await run.finished()
         except anyio.get_cancelled_exc_class():
@@ -150,12 +153,57 @@ class Client:
             raise
 
     async def get(self, run_id: str) -> RunInfo:
-        """A run as it stands."""
+        """A run as it stands, also one of an earlier server that was kept."""
         return from_wire(RunInfo, await self.request(protocol.RUN_GET.name, {"runId": run_id}))
 
     async def list_runs(self) -> tuple[RunInfo, ...]:
         """The runs of this server, oldest first."""
         return from_wire(protocol.RunsResult, await self.request(protocol.RUN_LIST.name)).runs
+
+    # What is kept
+
+    async def interrupted(self) -> tuple[RunInfo, ...]:
+        """The runs that ended only because their server did, the oldest first."""
+        return from_wire(protocol.RunsResult, await self.request(protocol.RUN_INTERRUPTED.name)).runs
+
+    async def resume(self, run_id: str) -> Run:
+        """Let an interrupted run go on, and give a handle of it at once. Its events are those from now on."""
+        events = self._events_of(run_id)
+        if events.done:  # it ended here before
+            events = self._events[run_id] = _Events()
+        await self.request(protocol.RUN_RESUME.name, {"runId": run_id})
+        return Run(self, run_id, events)
+
+    async def discard(self, run_id: str) -> RunInfo:
+        """Give an interrupted run up; what it changed stays."""
+        return from_wire(RunInfo, await self.request(protocol.RUN_DISCARD.name, {"runId": run_id}))
+
+    async def events(self, run_id: str, after: int = 0) -> AsyncIterator[RunEvent]:
+        """The kept events of a run that follow the number `after`, as far as there are any: also those of an earlier server."""
+        more = True
+        while more:
+            page = await self.request(protocol.RUN_EVENTS.name, {"runId": run_id, "after": after})
+            for data in page["events"]:
+                after = data["seq"]
+                if (event := event_from_wire(data)) is not None:
+                    yield event
+            more = page["more"]
+
+    async def sessions(self) -> tuple[SessionInfo, ...]:
+        """The conversations, the one that was changed last first."""
+        return from_wire(protocol.SessionsResult, await self.request(protocol.SESSION_LIST.name)).sessions
+
+    async def session(self, session_id: str) -> SessionDetail:
+        """A conversation with its tasks and answers."""
+        return from_wire(SessionDetail, await self.request(protocol.SESSION_GET.name, {"sessionId": session_id}))
+
+    async def fork_session(self, session_id: str) -> SessionInfo:
+        """A new conversation that begins as this one stands."""
+        return from_wire(SessionInfo, await self.request(protocol.SESSION_FORK.name, {"sessionId": session_id}))
+
+    async def delete_session(self, session_id: str) -> None:
+        """Forget a conversation."""
+        await self.request(protocol.SESSION_DELETE.name, {"sessionId": session_id})
 
     async def request(self, method: str, params: object = None) -> Any:
         """Any request of LSP or of Vespiary, as plain data."""

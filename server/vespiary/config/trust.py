@@ -22,20 +22,12 @@ from vespiary.config.checks import is_path
 from vespiary.config.errors import ConfigError
 from vespiary.config.models import AgentConfig, Config, FileConfig, ModelConfig
 from vespiary.model.grants import Grant, Grants
+from vespiary.model.places import state_dir
 from vespiary.providers.script import ScriptError, read_script
 
 FILE_NAME = "vespiary.toml"
 _DEFAULT_GRANTS = Grants()
 _WIDTH = {Grant.DENY: 0, Grant.ASK: 1, Grant.ALLOW: 2}
-
-
-def state_dir() -> Path:
-    """Where this person's answers are kept: `VESPIARY_STATE_DIR`, or the system's place for it."""
-    if own := os.environ.get("VESPIARY_STATE_DIR"):
-        return Path(own)
-    import platformdirs
-
-    return Path(platformdirs.user_state_dir("vespiary", appauthor=False))
 
 
 def is_trusted(root: Path, content: bytes | None = None) -> bool:

@@ -36,6 +36,10 @@ class Extras(Core):
         """Keep an event; `seq` ascends. Written within some 50 ms, with others that come meanwhile."""
         return self._writer_or_refuse().submit(lambda transaction: transaction.add_event(run, seq, event), lazy=True)
 
+    def settle(self) -> None:
+        """Wait until what was asked for before this is written, lazy things too. Blocks."""
+        self._writer_or_refuse().call(lambda transaction: None).result()
+
     def events(self, run: RunId, *, after: int = -1) -> Iterator[tuple[int, bytes]]:
         """The events of a run with their numbers, in order. Raises `JournalDamaged` where one is damaged."""
         row = self._select("SELECT number FROM heads WHERE run=?", (run,))

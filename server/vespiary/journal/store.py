@@ -78,6 +78,10 @@ class JournalStore(Runs, Extras):
         """What is wrong with the journal: a sentence each, with its place. Reads all of it; never raises for damage."""
         return check(self._place, self._seals)
 
+    def file_bytes(self) -> int:
+        """Size of the database's file, without looking into it."""
+        return self._place.path.stat().st_size if self._place.is_there() else 0
+
     def stats(self) -> Stats:
         """How much the journal holds. Looks at every row."""
         with self._readers.use(snapshot=True) as connection:

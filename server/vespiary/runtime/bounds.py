@@ -36,6 +36,10 @@ class Bounds:
     """How often an actor is rebuilt within a run; the next fatal failure ends its agent."""
     snapshot_every: int | None = None
     """Ask an actor for its state after so many messages and answers, to rebuild it from. None: never."""
+    checkpoint_entries: int = 20_000
+    """Entries of a run after which it is written down as it stands, so that they can go."""
+    checkpoint_bytes: int = 64 * MIB
+    """The same in bytes."""
     crashes_per_input: int = 2
     """How often a shard may die while it runs an input until that input is blamed for it."""
     shard_losses: int = 20

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -56,6 +56,17 @@ class RunCell:
     """Submissions that have not taken effect yet."""
     letters: int = 0
     """Messages that the host sent: they are named by their number, so that a rebuilt run names them again."""
+    applied: int = 0
+    """Number of the last entry that took effect."""
+    bytes: int = 0
+    """About how much was given to the journal since the last checkpoint."""
+    checkpoint: int = 0
+    """Number of the last checkpoint."""
+    checkpoint_size: int = 0
+    """Entries that it took."""
+    checkpointing: bool = False
+    notes: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])
+    """What the owner keeps with the run: kind and data."""
     specs: Specs = field(default_factory=Specs)
     causes: dict[Cause, Scope] = field(default_factory=dict["Cause", "Scope"])
     """The agents that were made for a request."""
@@ -120,6 +131,8 @@ class ActorCell:
     restarts: int = 0
     crashes: int = 0
     """How often its shard died while it ran the input that is next."""
+    under_way: StepBody | None = None
+    """The input of the step that is under way, until its outputs have taken effect."""
     put_back: StepBody | None = None
     """An input that was lost with its shard; it comes first."""
     description: Description | None = None

@@ -20,6 +20,7 @@ from vespiary.runtime.bounds import Bounds, ScopeEnded, SpawnFailed, SpawnRefuse
 from vespiary.runtime.capability import Capability
 from vespiary.runtime.cells import ActorCell, RunCell, ScopeCell
 from vespiary.runtime.clock import Clock
+from vespiary.runtime.cutting import Cutting
 from vespiary.runtime.deadletters import DeadLetter, DeadLetters
 from vespiary.runtime.effects import Effects
 from vespiary.runtime.entries import Cause, First, Spawn, answer_entry
@@ -28,6 +29,7 @@ from vespiary.runtime.journal import Entry, Journal, MemoryJournal
 from vespiary.runtime.lifecycle import Lifecycle
 from vespiary.runtime.mailbox import MemorySpill, Spill
 from vespiary.runtime.observer import Observer
+from vespiary.runtime.outline import Outline, outline_of
 from vespiary.runtime.population import Population
 from vespiary.runtime.readiness import Readiness
 from vespiary.runtime.rebuilding import Rebuilder
@@ -100,6 +102,8 @@ class Colony:
             bounds,
             keeps=journal.keeps,
         )
+        self._cutting = Cutting(journal, self._sequencer, self._requests, self._rebuilder, self._task_group, bounds)
+        self._sequencer.after = self._cutting.consider
         self._recovery = Recovery(
             self._population,
             self._exchange,
@@ -108,6 +112,7 @@ class Colony:
             self._supervisor,
             self._settlement,
             self._scheduler,
+            self._router,
         )
 
     async def __aenter__(self) -> "Colony":
@@ -204,7 +209,11 @@ class Colony:
         """Keep a fact with a run: plain data that `recover` gives back. Not of a run that has ended."""
         home = self._population.runs.get(run)
         if home is not None:
-            self._sequencer.submit([(home, ("note", kind, data))], _nothing)
+
+            async def apply(_: Sequence[int]) -> None:
+                home.notes.append((kind, data))
+
+            self._sequencer.submit([(home, ("note", kind, data))], apply)
 
     async def snapshots(self, scope: Scope) -> dict[str, str]:
         """The states of the actors of an agent, by name; of those that have one now. Wait for it within bounds of your own."""
@@ -300,6 +309,11 @@ class Colony:
             scope.barrier is None and all(not actor.busy and actor.idle() for actor in scope.actors) for scope in scopes
         )
 
+    def outline(self, run: RunId) -> Outline | None:
+        """How a run stands: its agents, what waits for their actors, and what those wait for. None if nothing of it lives."""
+        cell = self._population.runs.get(run)
+        return outline_of(cell, self._requests) if cell is not None else None
+
     def dead_letters(self, run: RunId) -> tuple[DeadLetter, ...]:
         """What could not be delivered in a run or was fatal to its receiver, oldest first. Bounded."""
         return self._dead.of(run)
@@ -378,7 +392,3 @@ class Colony:
             f"{len(fullest.mailbox)} of them for {fullest.id}, which is too slow for what it is sent"
         )
         self._lifecycle.end_run(run, reason)
-
-
-async def _nothing(_: Sequence[int]) -> None:
-    pass

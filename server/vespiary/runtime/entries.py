@@ -11,6 +11,8 @@ whose first element says its kind:
 - `end`: a scope was ended from outside: scope, reason
 - `lost`: an actor's instance could not be brought back: actor, reason
 - `note`: a fact that the owner of the colony keeps with the run: kind, data
+- `checkpoint`: the run as it stood after an earlier entry: the number of that entry, state
+- `kept`: a step before a checkpoint, which an instance is rebuilt from; instead of its outputs it has their digest
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -135,6 +137,13 @@ def step_entry(step: StepInput, result: StepResult) -> Entry:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Known(StepResult):
+    """A result of whose outputs only the digest is left."""
+
+    digest: bytes = b""
+
+
 def step_actor(entry: Entry) -> ActorId:
     """The actor of a step."""
     return ActorId(entry[1])
@@ -148,6 +157,9 @@ def read_step(entry: Entry, spec: ActorSpec) -> tuple[StepInput, StepResult]:
         raise ValueError(f"this is not a step: {error}") from None
     body_: StepBody = unpack_body(body, spec)
     given = StepInput(ActorId(actor), step, now, seed, body_)
+    if isinstance(outputs, bytes):
+        end = unpack_failure(failure), unpack_description(description), state
+        return given, Known(given.actor, step, (), *end, digest=outputs)
     gave = StepResult(
         given.actor,
         step,

@@ -16,6 +16,7 @@ from vespiary.model.errors import VespiaryError
 from vespiary.model.ids import ActorId
 from vespiary.model.steps import Destroy, FailureKind, StepFailure, StepInput, StepResult
 from vespiary.runtime.guests import Guests
+from vespiary.runtime.outside import SANDBOX_FAILED
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +156,7 @@ class InProcessShard:
             return guests.step(step)
         except Exception:  # a promise of Guests was broken: the actor pays, the others go on
             logger.exception("Step %d of %s", step.step, step.actor)
-            failure = StepFailure(FailureKind.TRAP, "The sandbox itself failed. The host's log says why.")
+            failure = StepFailure(FailureKind.TRAP, f"{SANDBOX_FAILED} The host's log says why.")
             return StepResult(step.actor, step.step, failure=failure)
         finally:
             self._running = None

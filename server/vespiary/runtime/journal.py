@@ -41,6 +41,10 @@ class Journal(Protocol):
         """As `read`, at once: for a few entries that were committed lately."""
         ...
 
+    def cut(self, run: RunId, before: int) -> object:
+        """Let entries before this number go, as far as that is convenient; nobody asks for them any more."""
+        ...
+
 
 class MemoryJournal:
     """Keeps nothing: a crash of the process loses its runs."""
@@ -57,3 +61,6 @@ class MemoryJournal:
     def read_now(self, run: RunId, numbers: Sequence[int]) -> list[Entry]:
         """There is nothing to read."""
         raise LookupError("nothing is kept")
+
+    def cut(self, run: RunId, before: int) -> None:
+        """There is nothing to let go."""

@@ -127,6 +127,10 @@ class Mailbox:
         """Answers that wait."""
         return len(self._answers)
 
+    def waiting(self) -> tuple[Sequence[Envelope], Sequence[Answer]]:
+        """Messages and answers that wait, each in order; of messages only those that are not in the spill."""
+        return tuple(self._letters), tuple(self._answers)
+
     def put(self, envelope: Envelope, place: Place | None = None) -> None:
         """Add a message behind all others. It is never dropped; the caller looks at the account afterwards."""
         if self.spilled or len(self._letters) >= self._bound or self._letter_bytes >= self._bytes:

@@ -4,7 +4,7 @@ What is left then is the run as it stood when its process ended: messages that w
 going. Knows every kind of entry. Does not know what the owner's notes mean, or where entries come from.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from anyio.abc import TaskGroup
@@ -13,13 +13,15 @@ from anyio.lowlevel import checkpoint
 from vespiary.model.agents import AgentSpec
 from vespiary.model.ids import ActorId, RunId, Scope
 from vespiary.model.steps import Answer, Construct, Deliver, Restore, StepBody, TakeSnapshot
-from vespiary.runtime.cells import ActorCell, RunCell
+from vespiary.runtime.cells import ActorCell, Phase, RunCell
+from vespiary.runtime.checkpoint import read_actor, read_run
 from vespiary.runtime.entries import JournalDiverged, Spawn, read_answer, read_step
 from vespiary.runtime.exchange import Exchange
 from vespiary.runtime.journal import Entry
 from vespiary.runtime.lifecycle import Lifecycle
 from vespiary.runtime.population import Population
 from vespiary.runtime.requests import Requests
+from vespiary.runtime.router import Router
 from vespiary.runtime.scheduler import Scheduler
 from vespiary.runtime.settlement import Settlement
 from vespiary.runtime.supervision import Supervisor
@@ -43,6 +45,7 @@ class Recovery:
         supervisor: Supervisor,
         settlement: Settlement,
         scheduler: Scheduler,
+        router: Router[ActorCell],
     ) -> None:
         self._population = population
         self._exchange = exchange
@@ -51,6 +54,7 @@ class Recovery:
         self._supervisor = supervisor
         self._settlement = settlement
         self._scheduler = scheduler
+        self._router = router
 
     async def fold(self, run_id: RunId, entries: Iterable[tuple[int, Entry]], on_note: OnNote) -> RunCell | None:
         """Apply the entries of a run that does not live here. None if nothing of it lives any more after them.
@@ -59,13 +63,26 @@ class Recovery:
         """
         run = self._population.home(run_id)
         run.recovering = True
-        expected = 1
+        known = list(entries)
+        after = 0
         try:
-            for number, entry in entries:
+            if (found := last_checkpoint(known)) is not None:
+                number, after, state = found
+                run.checkpoint = number
+                try:
+                    self._begin_at(run, state, on_note)
+                except (ValueError, TypeError, IndexError, LookupError) as error:
+                    raise JournalDiverged(number, f"the checkpoint cannot be understood: {error}") from error
+            expected = known[0][0] if after and known else 1
+            if expected > after + 1:
+                raise JournalDiverged(after + 1, f"the journal begins with entry {expected}")
+            for number, entry in known:
                 if number != expected:
                     raise JournalDiverged(expected, f"entry {number} follows instead")
                 expected += 1
-                run.entries = number
+                run.entries = run.applied = number
+                if number <= after:
+                    continue
                 try:
                     await self._apply(run, number, entry, on_note)
                 except (ValueError, TypeError, IndexError, LookupError) as error:
@@ -124,9 +141,27 @@ class Recovery:
                 self._supervisor.lost(cell, reason, state)
         elif tag == "note":
             _, kind, data = entry
+            run.notes.append((kind, data))
             on_note(kind, data)
-        else:
+        elif tag not in ("kept", "checkpoint"):
             raise ValueError(f"there is no entry of the kind {tag!r}")
+
+    def _begin_at(self, run: RunCell, state: dict[str, Any], on_note: OnNote) -> None:
+        """Let the run be what a checkpoint says."""
+        agents = read_run(run, state)
+        for kind, data in run.notes:
+            on_note(kind, data)
+        for scope, parent, agent, actors in agents:
+            if scope in self._population.scopes:
+                raise ValueError(f"the scope {scope} is taken")
+            above = run.scopes[parent] if parent is not None else None
+            home = self._population.add(scope, agent, run.id, above)
+            home.barrier = None
+            for cell, packed in zip(home.actors, actors, strict=True):
+                for request, asked in read_actor(cell, packed):
+                    self._requests.start(None, cell, request, asked)
+                if cell.description is not None and cell.phase is Phase.LIVE:
+                    self._router.add(cell, run.id, scope, cell.description.subscriptions)
 
     def _spawn(self, run: RunCell, spawn: Spawn) -> None:
         above = run.scopes.get(spawn.parent) if spawn.parent is not None else None
@@ -155,6 +190,23 @@ class Recovery:
         cell.step = step.step
         self._scheduler.not_before(step.now)
         await self._settlement.settle(cell, number, step, result)
+
+
+def last_checkpoint(entries: Sequence[tuple[int, Entry]]) -> tuple[int, int, dict[str, Any]] | None:
+    """The last checkpoint among some entries: its number, the entry after which it stands, and the run then."""
+    for number, entry in reversed(entries):
+        if entry[0] == "checkpoint":
+            _, after, state = entry
+            return number, after, state
+    return None
+
+
+def root_of(entries: Sequence[tuple[int, Entry]]) -> Scope | None:
+    """The scope of a run's first root agent, whether it lives or not; none if it was never begun."""
+    found = last_checkpoint(entries)
+    if found is not None and (scopes := found[2]["scopes"]):
+        return Scope(scopes[0]["scope"])
+    return next((Scope(entry[1]) for _, entry in entries if entry[0] == "spawn" and entry[3] is None), None)
 
 
 def begin(actors: Iterable[ActorCell], spawn: Spawn) -> None:

@@ -56,7 +56,7 @@ class Requests:
     def __len__(self) -> int:
         return sum(map(len, self._open.values()))
 
-    def start(self, tasks: TaskGroup, cell: ActorCell, request: Request, now: int) -> None:
+    def start(self, tasks: TaskGroup | None, cell: ActorCell, request: Request, now: int) -> None:
         """Start a request that was made in a step at the time `now`, or answer it with the reason why not.
 
         Of a run that is being rebuilt it is only noted, until `resume`.
@@ -75,7 +75,7 @@ class Requests:
             return
         if refusal is not None:
             self._give(opened, _failure(request.id, refusal))
-        else:
+        elif tasks is not None:
             self._begin(tasks, opened)
 
     def resume(self, tasks: TaskGroup, run: RunCell) -> None:
@@ -88,6 +88,10 @@ class Requests:
             else:
                 opened.caller = replace(opened.caller, again=True)
                 self._begin(tasks, opened)
+
+    def of(self, cell: ActorCell) -> list[tuple[Request, int]]:
+        """What an actor waits for, and the time of the step in which it asked."""
+        return [(opened.request, opened.caller.asked) for opened in self._open.get(cell, {}).values()]
 
     def close(self, cell: ActorCell, request: int) -> bool:
         """The answer to a request is durable: it is under way no longer. False if nobody wants the answer any more."""

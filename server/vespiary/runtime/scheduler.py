@@ -17,6 +17,7 @@ from vespiary.model.steps import Construct, Destroy, FailureKind, StepBody, Step
 from vespiary.runtime.bounds import Bounds
 from vespiary.runtime.cells import ActorCell, RunCell
 from vespiary.runtime.clock import Clock
+from vespiary.runtime.outside import ENDED_WITH_IT, KEEPS_ENDING, SHARD_FAILED
 from vespiary.runtime.shard import Shard, ShardLost
 
 logger = logging.getLogger(__name__)
@@ -112,6 +113,7 @@ class Scheduler:
     def release(self, cell: ActorCell) -> None:
         """The outputs of an actor's step have taken effect: it may take its next turn, behind the others."""
         cell.busy = False
+        cell.under_way = None
         self.wake(cell)
 
     async def _pump(self, lane: Lane) -> None:
@@ -150,6 +152,7 @@ class Scheduler:
             if body is None:
                 continue
             cell.busy = True
+            cell.under_way = body
             cell.step += 1
             cells.append(cell)
             # 63 bits: what SQLite and msgpack keep as a plain integer.
@@ -179,7 +182,7 @@ class Scheduler:
             return self._lost(lane, cells, batch, error)
         except Exception:  # the shard as a whole is at fault: its actors are rebuilt as after a crash
             logger.exception("A shard failed with %d steps.", len(batch))
-            return [_failed(step, "The shard that the actor lives in failed.") for step in batch]
+            return [_failed(step, SHARD_FAILED) for step in batch]
         lane.losses = 0
         for cell, step, result in zip(cells, batch, results, strict=True):
             cell.crashes = 0
@@ -196,20 +199,20 @@ class Scheduler:
         lane.losses += 1
         logger.warning("A shard was lost with %d steps: %s", len(batch), error.reason)
         if lane.losses > self._bounds.shard_losses:
-            return [_failed(step, f"Its worker process keeps ending: {error.reason}.") for step in batch]
+            return [_failed(step, f"{KEEPS_ENDING}: {error.reason}.") for step in batch]
         for cell in cells:
             if not error.killed and error.running in (None, cell.id):
                 cell.crashes += 1
                 if cell.crashes >= self._bounds.crashes_per_input and len(batch) == 1:
                     cell.crashes = 0
-                    return [_failed(batch[0], f"The worker process ended while it ran this actor: {error.reason}.")]
+                    return [_failed(batch[0], f"{ENDED_WITH_IT}: {error.reason}.")]
         for cell, step in zip(cells, batch, strict=True):
             cell.step -= 1
             if cell.leaving:
                 cell.urgent.clear()
                 cell.urgent.append(Destroy())
             else:
-                cell.put_back = step.body
+                cell.put_back, cell.under_way = step.body, None
             self.release(cell)
         return None
 

@@ -46,6 +46,8 @@ class Sequencer:
         self._failed = failed
         self._queue: deque[Ticket] = deque()
         self._more = asyncio.Event()
+        self.after: Callable[[RunCell], None] = lambda _: None
+        """Told of a run when something of it has taken effect, and nothing of it is half done."""
 
     def submit(self, entries: Sequence[tuple[RunCell, Entry]], apply: Apply) -> Ticket:
         """Commit entries, which may be of several runs, and apply them when it is their turn."""
@@ -111,7 +113,11 @@ class Sequencer:
         finally:
             for run in runs:
                 run.pending -= 1
+            for (run, _), number in zip(ticket.entries, ticket.numbers, strict=True):
+                run.applied = number
             ticket.done.set()
+        for run in runs:
+            self.after(run)
 
 
 async def _failing(error: Exception) -> None:

@@ -12,7 +12,9 @@ from vespiary.model.steps import (
     Construct,
     Deliver,
     Destroy,
+    Request,
     Restore,
+    Send,
     StepInput,
     StepResult,
     TakeSnapshot,
@@ -69,6 +71,8 @@ class Settlement:
                 self._scheduler.release(cell)
 
         entries = [(cell.home.run, step_entry(step, result)) for cell, step, result in living]
+        for cell, step, result in living:
+            cell.home.run.bytes += _size(step, result)
         await self._sequencer.submit(entries, apply).done.wait()
 
     async def settle(self, cell: ActorCell, number: int, step: StepInput, result: StepResult) -> None:
@@ -111,6 +115,18 @@ class Settlement:
             if cell.since_snapshot >= every:
                 cell.since_snapshot = 0
                 cell.urgent.append(TakeSnapshot())
+
+
+def _size(step: StepInput, result: StepResult) -> int:
+    body = step.body
+    size = (
+        len(body.envelope.payload)
+        if isinstance(body, Deliver)
+        else len(body.payload)
+        if isinstance(body, Answer)
+        else 0
+    )
+    return size + sum(len(each.payload) for each in result.outputs if isinstance(each, Send | Request)) + 200
 
 
 def _remember(cell: ActorCell, number: int, step: StepInput, result: StepResult) -> None:

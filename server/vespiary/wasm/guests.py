@@ -56,7 +56,7 @@ class WasmGuests:
         self._components = components
         self._layer = layer or best_layer()
         self._guests: dict[ActorId, Guest] = {}
-        # Kept beyond a crash of the instance, so that a fresh one never reuses the id of an open request.
+        # Begun anew with each instance: one that is brought back counts as the one before it did. Ids of different steps differ.
         self._requests: dict[ActorId, RequestIds] = {}
         self._lock = threading.Lock()
         self._running: _Step | None = None
@@ -143,7 +143,7 @@ class WasmGuests:
     def _outbox(self, step: StepInput, guest: Guest | None) -> Outbox:
         body = step.body
         requests = self._requests.get(step.actor)
-        if requests is None:
+        if requests is None or isinstance(body, Construct):
             requests = RequestIds()
             if isinstance(body, Construct):
                 self._requests[step.actor] = requests

@@ -9,6 +9,10 @@ import typer
 
 from vespiary import __version__
 from vespiary.fronts.cli.errors import reporting
+from vespiary.fronts.cli.journal_app import journal
+from vespiary.fronts.cli.options import Folder, Trust
+from vespiary.fronts.cli.session_app import session
+from vespiary.fronts.cli.tokens_app import tokens
 
 app = typer.Typer(
     name="vespiary",
@@ -17,13 +21,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-
-Folder = Annotated[
-    Path, typer.Option("--folder", "-C", help="The workspace.", exists=True, file_okay=False, show_default="here")
-]
-Trust = Annotated[
-    bool, typer.Option("--trust", help="Let this workspace's own vespiary.toml grant power, for this call.")
-]
+app.add_typer(journal, name="journal")
+app.add_typer(session, name="session")
+app.add_typer(tokens, name="tokens")
 
 
 class ModeName(StrEnum):
@@ -57,18 +57,48 @@ def run(
     agent: Annotated[
         str | None, typer.Option("--agent", "-a", help="Who does it; the default agent if not given.")
     ] = None,
-    mode: Annotated[ModeName, typer.Option("--mode", "-m", help="Apply changes, or only plan them.")] = ModeName.APPLY,
+    mode: Annotated[
+        ModeName | None, typer.Option("--mode", "-m", help="Apply changes, or only plan them.", show_default="apply")
+    ] = None,
+    session: Annotated[
+        str | None, typer.Option("--session", metavar="ID", help="Go on with this conversation.")
+    ] = None,
+    go_on: Annotated[
+        bool, typer.Option("--continue", "-c", help="Go on with the agent's latest conversation.")
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Let an interrupted run go on: the one that is named in place of a task, or the newest."
+        ),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="One event a line, as JSON.")] = False,
     folder: Folder = Path(),
     trust: Trust = False,
 ) -> None:
     """Give a task to an agent in this folder and wait for its end."""
-    from vespiary.fronts.cli.run import run_task
+    from vespiary.fronts.cli.run import Latest, Resume, run_task
+    from vespiary.model.errors import UsageError
     from vespiary.model.runs import Mode, Task
 
     with reporting():
-        task = Task(_prompt(" ".join(prompt) if prompt else None), agent, Mode(mode.value))
-        raise typer.Exit(run_task(folder, task, as_json=json, trusted=True if trust else None))
+        if go_on and session is not None:
+            raise UsageError("--continue and --session name two conversations.", hint="Give one of them.")
+        if resume:
+            if agent is not None or mode is not None or session is not None or go_on:
+                raise UsageError(
+                    "A run that is resumed keeps its agent, mode and conversation.", hint="Give --resume alone."
+                )
+            if prompt and len(prompt) > 1:
+                raise UsageError(
+                    "--resume takes the id of one run, and no task.", hint="`vespiary journal` lists the runs."
+                )
+            what = Resume(prompt[0] if prompt else None)
+        else:
+            words = _prompt(" ".join(prompt) if prompt else None)
+            task = Task(words, agent, Mode((mode or ModeName.APPLY).value), session=session)
+            what = Latest(task) if go_on else task
+        raise typer.Exit(run_task(folder, what, as_json=json, trusted=True if trust else None))
 
 
 def _prompt(given: str | None) -> str:
@@ -87,6 +117,23 @@ def _prompt(given: str | None) -> str:
     if not prompt.strip():
         raise UsageError("The task is empty.", hint="Say what is to be done.")
     return prompt
+
+
+@app.command()
+def replay(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The id of a run, as `vespiary journal` lists it.")],
+    until: Annotated[
+        int | None, typer.Option("--until", min=1, metavar="ENTRY", help="Stop after this entry and show how it stood.")
+    ] = None,
+    actor: Annotated[str | None, typer.Option("--actor", help="Only the actors of this name, or this one.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    folder: Folder = Path(),
+) -> None:
+    """Repeat a run's recorded steps in a fresh sandbox and compare, byte for byte. Changes nothing."""
+    from vespiary.fronts.cli.replay import replay_run
+
+    with reporting():
+        raise typer.Exit(replay_run(folder, run, until=until, actor=actor, as_json=json))
 
 
 @app.command()

@@ -23,6 +23,7 @@ from vespiary.model.events import (
     ReasoningDelta,
     RunEvent,
     RunFinished,
+    RunResumed,
     RunStarted,
     Status,
     TextDelta,
@@ -79,6 +80,8 @@ class Renderer:
             case RunStarted(agent, prompt, mode):
                 note: _Part = (" (plan only)", "dim") if mode is Mode.PLAN else ""
                 self._line((agent, "bold cyan"), note, (" · ", "dim"), _first_line(prompt))
+            case RunResumed(agent, prompt):
+                self._line((agent, "bold cyan"), (" goes on", "dim"), (" · ", "dim"), _first_line(prompt))
             case ToolEvent() as tool:
                 self._tool(tool)
             case EditEvent() as edit:
@@ -98,6 +101,11 @@ class Renderer:
                 self._end(end)
             case _:
                 pass
+
+    def hint(self, text: str) -> None:
+        """A word to a person at a terminal; other readers do not get it."""
+        if self._out.is_terminal:
+            self._line((text, "dim"))
 
     # Text, and lines between it
 

@@ -1,16 +1,31 @@
-"""`vespiary tokens report`: what agents used of models, as a table. Where the rows come from is the caller's matter."""
+"""`vespiary tokens report`: what agents used of models, as a table."""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
+from pathlib import Path
 from typing import Any
 
+from vespiary.app.kept import open_kept
 from vespiary.app.usage import By, ReportRow, UsageFact, report, total
 from vespiary.fronts.cli.amounts import cost
+from vespiary.fronts.cli.errors import say
+from vespiary.fronts.cli.kept import since
 from vespiary.fronts.cli.terminal import output, plain, write_json
 from vespiary.model.runs import Usage
 from vespiary.model.wire import to_wire
 
 HEADINGS = ("calls", "in", "cached", "out", "reasoning", "cost")
+
+
+def report_tokens(folder: Path, by: Sequence[str], age: str | None, *, as_json: bool) -> None:
+    """Print what the runs of a workspace used, those that were pruned included. Raises `UsageError` for what is no age."""
+    begin = since(age) if age is not None else 0
+    with open_kept(folder.resolve()) as journal:
+        rows = [] if journal is None else journal.usage(since=begin)
+        notices = () if journal is None else journal.notices
+    show_tokens(lambda: rows, [By(each) for each in dict.fromkeys(by)], as_json=as_json)
+    for notice in notices:
+        say(f"vespiary: {notice}")
 
 
 def show_tokens(

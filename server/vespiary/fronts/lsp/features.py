@@ -11,6 +11,7 @@ import anyio
 from vespiary import protocol
 from vespiary.fronts.lsp import actions
 from vespiary.fronts.lsp.core import types
+from vespiary.fronts.lsp.kept import Kept
 from vespiary.model.ids import RunId
 from vespiary.model.runs import Outcome, Task
 from vespiary.model.wire import camel, to_wire
@@ -27,15 +28,25 @@ class Features:
 
     def __init__(self, session: "Session") -> None:
         self._session = session
+        self._kept = Kept(session)
 
     def register(self, server: "Server") -> None:
         """Put every handler in its place."""
+        kept = self._kept
         methods: dict[protocol.Method, Handler] = {
             protocol.AGENTS_LIST: self.agents,
             protocol.RUN_START: self.start,
             protocol.RUN_CANCEL: self.cancel,
             protocol.RUN_LIST: self.list_runs,
             protocol.RUN_GET: self.get,
+            protocol.RUN_EVENTS: kept.events,
+            protocol.RUN_INTERRUPTED: kept.interrupted,
+            protocol.RUN_RESUME: kept.resume,
+            protocol.RUN_DISCARD: kept.discard,
+            protocol.SESSION_LIST: kept.sessions,
+            protocol.SESSION_GET: kept.session,
+            protocol.SESSION_FORK: kept.fork,
+            protocol.SESSION_DELETE: kept.delete,
         }
         commands: dict[protocol.Command, Handler] = {
             protocol.RUN: self.run,
@@ -44,6 +55,14 @@ class Features:
             protocol.CANCEL_RUN: self.cancel_any,
             protocol.LIST_RUNS: self.list_runs,
             protocol.GET_RUN: self.get,
+            protocol.GET_EVENTS: kept.events,
+            protocol.LIST_INTERRUPTED: kept.interrupted,
+            protocol.RESUME_RUN: self.resume,
+            protocol.DISCARD_RUN: kept.discard,
+            protocol.LIST_SESSIONS: kept.sessions,
+            protocol.GET_SESSION: kept.session,
+            protocol.FORK_SESSION: kept.fork,
+            protocol.DELETE_SESSION: kept.delete,
             protocol.LIST_AGENTS: self.agents,
         }
         for method in protocol.METHODS:
@@ -70,7 +89,7 @@ class Features:
 
     async def start(self, params: protocol.StartParams) -> protocol.StartResult:
         """`vespiary/run/start`."""
-        task = await (await self._session.tasks()).start(params)
+        task = await self._kept.placed(await (await self._session.tasks()).start(params))
         return protocol.StartResult((await self._session.workspace()).runs.start(task))
 
     async def cancel(self, params: protocol.RunParams) -> protocol.CancelResult:
@@ -84,7 +103,7 @@ class Features:
 
     async def get(self, params: protocol.RunParams) -> Any:
         """`vespiary/run/get`."""
-        return (await self._session.workspace()).runs.get(RunId(params.run_id))
+        return await (await self._session.workspace()).find(RunId(params.run_id))
 
     async def run(self, params: protocol.RunCommandParams) -> Any:
         """`vespiary.run`."""
@@ -106,12 +125,28 @@ class Features:
         running = [info.run_id for info in runs.list() if info.outcome is Outcome.RUNNING]
         return protocol.CancelResult(bool(running) and runs.cancel(running[-1]))
 
+    async def resume(self, params: protocol.ResumeParams) -> Any:
+        """`vespiary.resumeRun`."""
+        workspace = await self._session.workspace()
+        run_id = params.run_id
+        if run_id is None:
+            run_id = await self._kept.latest()
+        info = await workspace.resume(RunId(run_id))
+        if params.wait:
+            return await self._wait(info.run_id)
+        self._session.speak_of(info.run_id)
+        return info
+
     async def _command(self, task: Task, *, wait: bool) -> Any:
+        task = await self._kept.placed(task)
+        run_id = (await self._session.workspace()).runs.start(task)
+        if wait:
+            return await self._wait(run_id)
+        self._session.speak_of(run_id)
+        return protocol.StartResult(run_id)
+
+    async def _wait(self, run_id: RunId) -> Any:
         runs = (await self._session.workspace()).runs
-        run_id = runs.start(task)
-        if not wait:
-            self._session.speak_of(run_id)
-            return protocol.StartResult(run_id)
         try:
             return await runs.finished(run_id)
         except anyio.get_cancelled_exc_class():

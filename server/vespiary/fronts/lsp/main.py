@@ -4,6 +4,7 @@ Nothing that the first answer does not need is imported here.
 """
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,9 @@ _AT_A_TERMINAL = """\
 vespiary serve: waiting for an editor to speak the Language Server Protocol
 on standard input. Ctrl+C ends it. At a terminal, try `vespiary run`.
 """
+
+MOST_WORKERS = 4
+"""Worker processes of a workspace where the configuration does not say."""
 
 USAGE = 2
 """The exit code for arguments that cannot be meant."""
@@ -76,6 +80,23 @@ def _listening(host: str, port: int) -> None:
 
 
 def _open_workspace(*args: Any, **kwargs: Any) -> Any:
+    from vespiary.app.options import Options as WorkspaceOptions
     from vespiary.app.workspace import Workspace
 
-    return Workspace.open(*args, **kwargs)
+    return Workspace.open(*args, options=WorkspaceOptions(workers=default_workers(processors())), **kwargs)
+
+
+def default_workers(count: int) -> int:
+    """Worker processes for actors on a machine with so many processors, where the configuration does not say.
+
+    One processor is left to the server, the editor and what agents run. Each further process costs its memory only once as many
+    agents are at work, and more than four are of use to few.
+    """
+    return max(1, min(MOST_WORKERS, count - 1))
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from vespiary.model.events import RunEvent, RunFinished, RunStarted, Status, ToolEvent, ToolState
+from vespiary.model.events import RunEvent, RunFinished, RunResumed, RunStarted, Status, ToolEvent, ToolState
 from vespiary.model.ids import RunId
 from vespiary.model.runs import Outcome
 
@@ -49,7 +49,7 @@ class Progress:
     def hear(self, event: RunEvent) -> None:
         """Show what an event means for the line of its run."""
         body = event.body
-        if isinstance(body, RunStarted):
+        if isinstance(body, RunStarted | RunResumed):
             line = self._shown[event.run_id] = _Line(event.run_id, event.agent, first_line(body.prompt))
             self._client.spawn(self._begin, line)
             return

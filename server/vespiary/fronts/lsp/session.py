@@ -118,7 +118,10 @@ class Session:
                 self._listen(workspace)
                 self._workspace = workspace
                 self._ready.set()
-                await self._stop.wait()
+                async with anyio.create_task_group() as group:
+                    group.start_soon(self._offer, workspace, name="offer to resume")
+                    await self._stop.wait()
+                    group.cancel_scope.cancel()
         except VespiaryError as error:
             self._problem = error
             self.show_once(ERROR, str(error))
@@ -139,6 +142,11 @@ class Session:
         self._problem = UsageError("The server is shutting down.", code="workspace.closed")
         self._stop.set()
         await self._closed.wait()
+
+    async def _offer(self, workspace: "Workspace") -> None:
+        from vespiary.fronts.lsp.offers import Offers
+
+        await Offers(self.server, workspace, self.speak_of, self.show).make()
 
     def _places(self) -> Places:
         params: Any = self.server.initialize_params

@@ -32,23 +32,27 @@ class TaskReader:
 
     async def start(self, params: protocol.StartParams | protocol.RunCommandParams) -> Task:
         """The task of `vespiary/run/start` and `vespiary.run`. Raises `UsageError`."""
-        return await self._task(params.prompt, params.agent, params.mode, params.context)
+        return await self._task(params.prompt, params.agent, params.mode, params.context, params.session)
 
     async def ask(self, params: protocol.AskParams) -> Task:
         """The task of `vespiary.askAgent`."""
-        return await self._task(params.prompt or ASK_PROMPT, params.agent, params.mode, params.context)
+        return await self._task(params.prompt or ASK_PROMPT, params.agent, params.mode, params.context, params.session)
 
     async def fix(self, params: protocol.FixParams) -> Task:
         """The task of `vespiary.fixDiagnostic`."""
         count = len(params.context.diagnostics)
         if count == 0:
             raise protocol.ParamsError("There is no diagnostic to fix.", hint="Put it into `context.diagnostics`.")
-        return await self._task(FIX_PROMPT if count == 1 else FIX_PROMPTS, params.agent, Mode.APPLY, params.context)
+        return await self._task(
+            FIX_PROMPT if count == 1 else FIX_PROMPTS, params.agent, Mode.APPLY, params.context, params.session
+        )
 
-    async def _task(self, prompt: str, agent: str | None, mode: Mode, context: protocol.RunContext | None) -> Task:
+    async def _task(
+        self, prompt: str, agent: str | None, mode: Mode, context: protocol.RunContext | None, session: str | None
+    ) -> Task:
         if not prompt.strip():
             raise protocol.ParamsError("The prompt is empty.", hint="Say what is to be done.")
-        return Task(prompt, agent, mode, await self._context(context) if context is not None else None)
+        return Task(prompt, agent, mode, await self._context(context) if context is not None else None, session)
 
     async def _context(self, context: protocol.RunContext) -> TaskContext:
         path = self._places.relative(context.uri)
