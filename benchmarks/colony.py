@@ -42,7 +42,9 @@ with FakeOpenAI(answer, latency=float(sys.argv[1])) as server:
 
 def workers() -> list[str]:
     """The processes of this one, where the system tells."""
-    return [pid for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text(encoding="ascii").split()]
+    return [
+        pid for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text(encoding="ascii").split()
+    ]
 
 
 def private_bytes() -> int:

@@ -3,7 +3,7 @@
     python benchmarks/crowd.py [--agents 1000] [--trio] [--workers 0 1 2] [--sync off|normal|full] [--seconds 3]
 
 Each agent is one light Python actor, or with `--trio` the built-in `assistant`, `files` and `shell`. All live in one run. Each case
-is a process of its own. `spawn` ends when every actor has said that it is ready; `cpu` is that of the server and its workers together.
+is a process of its own. `spawn` ends when every actor is ready; `cpu` is that of the server and its workers together.
 Memory is summed over the server and its workers, without what they had before the first agent: `pss` and `private` (dirty) per
 agent. `messages`: every agent gets a message and answers it, for some seconds. `maps` is the number of mappings of the process that
 has most; a process may have `vm.max_map_count` of them.
@@ -14,7 +14,6 @@ import asyncio
 import json
 import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -121,7 +120,6 @@ async def measure(agents: int, trio: bool, workers: int, sync: str, seconds: flo
             figures["maps"] = maps(pids)
             begin = time.perf_counter()
         figures["close_s"] = round(time.perf_counter() - begin, 2)
-        figures["peak_server_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     return figures
 
 
