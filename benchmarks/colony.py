@@ -1,6 +1,6 @@
 """Many agents in one process, each making three model calls against a server on loopback with latency.
 
-    python benchmarks/colony.py [--agents 200] [--latency-ms 50]
+    python benchmarks/colony.py [--agents 200] [--latency-ms 50] [--sync off|normal|full] [--workers 0]
 
 The model server is a process of its own, so that its work is not counted. Reported: wall time, CPU time of the process, and
 private memory per agent, beside the time that an ideal client would need. The figures are of the machine that it runs on: compare
@@ -40,13 +40,30 @@ with FakeOpenAI(answer, latency=float(sys.argv[1])) as server:
 """
 
 
+def workers() -> list[str]:
+    """The processes of this one, where the system tells."""
+    return [
+        pid for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text(encoding="ascii").split()
+    ]
+
+
 def private_bytes() -> int:
-    """Memory that belongs to this process alone; 0 where the system does not tell."""
+    """Memory that belongs to this process and its workers alone; 0 where the system does not tell."""
     try:
-        lines = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8").splitlines()
+        texts = [Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8") for pid in ("self", *workers())]
     except OSError:
         return 0
+    lines = [line for text in texts for line in text.splitlines()]
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("Private_Dirty", "Private_Clean")))
+
+
+def cpu_seconds() -> float:
+    """Processor time of this process and its workers."""
+    ticks = 0
+    for pid in workers():
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return time.process_time() + ticks / (os.sysconf("SC_CLK_TCK") if ticks else 1)
 
 
 async def measure(root: Path, agents: int) -> tuple[float, float, int, list[float]]:
@@ -57,9 +74,9 @@ async def measure(root: Path, agents: int) -> tuple[float, float, int, list[floa
     async with Workspace.open(root, DiskEditor(root)) as workspace:
         # One run first: what is loaded once is not a matter of how many agents there are.
         await workspace.runs.finished(workspace.runs.start(Task("Warm up")))
-        cpu, wall = time.process_time(), time.perf_counter()
+        cpu, wall = cpu_seconds(), time.perf_counter()
         infos = await run_all(workspace, agents)
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
         # Looking at the memory costs time, so that is a round of its own.
         before, peak, done = private_bytes(), 0, anyio.Event()
 
@@ -92,6 +109,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--agents", type=int, default=200)
     parser.add_argument("--latency-ms", type=float, default=50)
+    parser.add_argument("--sync", choices=("off", "normal", "full"), default="full", help="of the journal")
+    parser.add_argument("--workers", type=int, default=0, help="worker processes; their CPU time counts")
     options = parser.parse_args()
     latency = options.latency_ms / 1000
     with tempfile.TemporaryDirectory() as folder:
@@ -107,7 +126,9 @@ def main() -> None:
         url = server.stdout.readline().strip()
         root = Path(folder).resolve()
         (root / "vespiary.toml").write_text(
-            f'[models.default]\nprovider = "openai"\nmodel = "fake"\nbase_url = "{url}"\nmax_concurrency = {options.agents}\n',
+            f'[models.default]\nprovider = "openai"\nmodel = "fake"\nbase_url = "{url}"\nmax_concurrency = {options.agents}\n'
+            + (f'[journal]\nsync = "{options.sync}"\n' if options.sync != "off" else "[journal]\nenabled = false\n")
+            + f"[workers]\ncount = {options.workers}\n",
             encoding="utf-8",
         )
         try:

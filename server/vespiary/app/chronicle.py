@@ -6,6 +6,7 @@ Knows the forms in which the app keeps things: headers, results, events, usage, 
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -24,6 +25,8 @@ from vespiary.runtime.deadletters import DeadLetter
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pydantic import TypeAdapter
 
     from vespiary.journal.store import JournalStore
     from vespiary.model.ids import RunId
@@ -179,15 +182,19 @@ def _run_of(record: RunRecord, root: "Path", now: Callable[[], int], listener: L
 
 
 def _dump(kind: type[Any], value: Any) -> Any:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(kind).dump_python(value, mode="json")
+    return _form(kind).dump_python(value, mode="json")
 
 
 def _load(kind: type[Any], data: Any) -> Any:
+    return _form(kind).validate_json(orjson.dumps(data))
+
+
+@cache
+def _form(kind: type[Any]) -> "TypeAdapter[Any]":
+    """How a kind of value is written. Made once: that takes milliseconds, which every run would wait for twice."""
     from pydantic import TypeAdapter
 
-    return TypeAdapter(kind).validate_json(orjson.dumps(data))
+    return TypeAdapter(kind)
 
 
 def _joined(before: RunEvent, event: RunEvent) -> RunEvent | None:

@@ -5,6 +5,7 @@ is then compiled again and, if need be, used without being kept. Knows nothing o
 """
 
 import contextlib
+import ctypes
 import hashlib
 import os
 import platform
@@ -113,6 +114,16 @@ class CompiledCache:
             self._progress(
                 f"Could not keep the compiled {name} in {self._folder.path}: {fault}. The next start compiles again."
             )
+        else:
+            # What was compiled is memory of this process; what is read from the file is shared with others, and may leave memory.
+            component = self._read(engine, key) or component
+        _trim()
         if large:
             self._progress(f"Compiled {name} in {time.monotonic() - start:.0f} s.")
         return component
+
+
+def _trim() -> None:
+    """Give back what the compiler left: some 240 MiB, which glibc would keep for this process. Others have no such function."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
