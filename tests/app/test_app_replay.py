@@ -1,6 +1,6 @@
 """A run is repeated from its journal: what agrees, what does not, and where it stops."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -83,7 +83,7 @@ async def recorded(root: Path, *calls: str) -> None:
 
 
 @contextmanager
-def opened(root: Path) -> Iterator[tuple[JournalStore, RunId]]:
+def opened(root: Path) -> Generator[tuple[JournalStore, RunId]]:
     (store,) = journals(root)
     with JournalStore.open(store.folder, key=_key(), read_only=True) as again:
         (record,) = again.runs()

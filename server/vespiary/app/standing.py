@@ -13,10 +13,12 @@ from vespiary.model.steps import Log, StepFailure, StepInput, StepResult
 from vespiary.runtime.clock import SystemClock
 from vespiary.runtime.colony import Colony
 from vespiary.runtime.deadletters import DeadLetter
-from vespiary.runtime.outline import Outline
+from vespiary.runtime.outline import ActorOutline, Outline
 
 if TYPE_CHECKING:
     from vespiary.journal.store import JournalStore
+
+__all__ = ["ActorOutline", "Outline", "standing"]
 
 
 def standing(store: "JournalStore", run: RunId, until: int) -> Outline | None:

@@ -56,7 +56,7 @@ class WasmGuests:
         self._components = components
         self._layer = layer or best_layer()
         self._guests: dict[ActorId, Guest] = {}
-        # Begun anew with each instance: one that is brought back counts as the one before it did. Ids of different steps differ.
+        # Begun anew with each instance: one that is brought back counts as the one before it did. Those of later steps differ.
         self._requests: dict[ActorId, RequestIds] = {}
         self._lock = threading.Lock()
         self._running: _Step | None = None

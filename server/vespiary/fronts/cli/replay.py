@@ -28,7 +28,7 @@ from vespiary.model.steps import (
 
 if TYPE_CHECKING:
     from vespiary.app.replay import Divergence, ReplayReport, Stop
-    from vespiary.runtime.outline import ActorOutline, Outline
+    from vespiary.app.standing import ActorOutline, Outline
 
 
 def replay_run(folder: Path, run: str, *, until: int | None, actor: str | None, as_json: bool) -> int:
