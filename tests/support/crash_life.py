@@ -1,11 +1,11 @@
 """One life of a process that carries on the run of a workspace: begins it or resumes it, and ends with it, unless it is killed.
 
-Run as a program, it reads one command a line, as JSON, and forks for each, so that a life costs no imports:
-`{"root", "out", "workers", "snapshot_every", "prompt", "life", "die"?: ["before" | "after", entry | method]}`. It answers with the
-process id, and with the exit code when the life has ended. `die` kills the life itself: before that entry is given to the journal, or
-when the journal has it and nothing of it took effect; or at the first call of a method of the store. `full` is the entry from
-which on the journal has no more space; with `free`, it has some again once the run has ended by it, and the run is resumed. With `--once` it lives the one
-life that the last argument describes.
+Run as a program, it reads one command a line, as JSON, and forks for each, so that a life costs no imports. It answers with the
+process id, and with the exit code when the life has ended. A command is `{"root", "out", "workers", "snapshot_every", "prompt",
+"life", "die"?: ["before" | "after", entry | method], "full"?: entry, "free"?}`. `die` kills the life itself: before that entry is
+given to the journal, or when the journal has it and nothing of it took effect; or at the first call of a method of the store.
+`full` is the entry from which on the journal has no more space; with `free` it has some again once the run has ended by it, and the
+run is resumed. With `--once` it lives the one life that the last argument describes.
 """
 
 import json
@@ -17,10 +17,6 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-import vespiary.app.assembly
-import vespiary.app.chronicle
-import vespiary.app.sandbox
-import vespiary.app.sessions
 from support.crash_model import LIFE
 from vespiary.app.chronicle import info_of
 from vespiary.app.disk import DiskEditor
