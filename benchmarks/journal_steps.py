@@ -28,6 +28,7 @@ from typing import Any
 from vespiary.journal.records import RunRecord
 from vespiary.journal.store import JournalStore
 from vespiary.model.agents import AgentSpec
+from vespiary.model.errors import VespiaryError
 from vespiary.model.ids import ActorId, RunId, Scope
 from vespiary.model.messages import Envelope, Subscription
 from vespiary.model.steps import (
@@ -100,6 +101,8 @@ class Deaf:
     def exited(self, run: RunId, scope: Scope, reason: str) -> None: ...
 
     def buried(self, letter: DeadLetter) -> None: ...
+
+    def broken(self, run: RunId, problem: VespiaryError) -> None: ...
 
 
 def pair(number: int, guests: str) -> AgentSpec:

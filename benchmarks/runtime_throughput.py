@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from vespiary.model.agents import AgentSpec
+from vespiary.model.errors import VespiaryError
 from vespiary.model.ids import ActorId, RunId, Scope
 from vespiary.model.messages import Envelope, Subscription
 from vespiary.model.steps import (
@@ -79,6 +80,7 @@ class Ear:
     def failed(self, run: RunId, actor: ActorId, failure: StepFailure, *, restarted: bool) -> None: ...
 
     def buried(self, letter: DeadLetter) -> None: ...
+    def broken(self, run: RunId, problem: VespiaryError) -> None: ...
 
     def exited(self, run: RunId, scope: Scope, reason: str) -> None: ...
 

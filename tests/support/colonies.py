@@ -10,6 +10,7 @@ import anyio
 import anyio.to_thread
 from support.guests import Scripted, ScriptedGuests
 from vespiary.model.agents import AgentSpec
+from vespiary.model.errors import VespiaryError
 from vespiary.model.ids import ActorId, RunId, Scope
 from vespiary.model.messages import Envelope
 from vespiary.model.steps import ActorSpec, Caller, Log, StepFailure, StepInput, StepResult
@@ -43,6 +44,7 @@ class Ear:
         self.logs: list[tuple[RunId, ActorId, str]] = []
         self.failures: list[tuple[RunId, ActorId, StepFailure, bool]] = []
         self.exits: list[tuple[RunId, Scope, str]] = []
+        self.problems: list[tuple[RunId, VespiaryError]] = []
         self.buried_letters: list[DeadLetter] = []
         self._changed = anyio.Event()
 
@@ -60,6 +62,10 @@ class Ear:
 
     def buried(self, letter: DeadLetter) -> None:
         self.buried_letters.append(letter)
+        self._wake()
+
+    def broken(self, run: RunId, problem: VespiaryError) -> None:
+        self.problems.append((run, problem))
         self._wake()
 
     def exited(self, run: RunId, scope: Scope, reason: str) -> None:

@@ -1,10 +1,11 @@
 """One life of a process that carries on the run of a workspace: begins it or resumes it, and ends with it, unless it is killed.
 
-Run as a program, it reads one command a line, as JSON, and forks for each, so that a life costs no imports:
-`{"root", "out", "workers", "snapshot_every", "prompt", "life", "die"?: ["before" | "after", entry | method]}`. It answers with the
-process id, and with the exit code when the life has ended. `die` kills the life itself: before that entry is given to the journal, or
-when the journal has it and nothing of it took effect; or at the first call of a method of the store. With `--once` it lives the one
-life that the last argument describes.
+Run as a program, it reads one command a line, as JSON, and forks for each, so that a life costs no imports. It answers with the
+process id, and with the exit code when the life has ended. A command is `{"root", "out", "workers", "snapshot_every", "prompt",
+"life", "die"?: ["before" | "after", entry | method], "full"?: entry, "free"?}`. `die` kills the life itself: before that entry is
+given to the journal, or when the journal has it and nothing of it took effect; or at the first call of a method of the store.
+`full` is the entry from which on the journal has no more space; with `free` it has some again once the run has ended by it, and the
+run is resumed. With `--once` it lives the one life that the last argument describes.
 """
 
 import json
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 from support.crash_model import LIFE
 from vespiary.app.chronicle import info_of
 from vespiary.app.disk import DiskEditor
@@ -36,6 +38,8 @@ async def live(wish: Json) -> None:
         async with Workspace.open(root, DiskEditor(root), trusted=True, options=options) as workspace:
             kept = await workspace.interrupted()
             record = await _finished(workspace)
+            if "full" in wish:
+                full_at(wish["full"])
             if kept:
                 info = await workspace.resume(kept[0].run_id)
                 info = await workspace.runs.finished(info.run_id)
@@ -46,7 +50,18 @@ async def live(wish: Json) -> None:
             else:
                 run = workspace.runs.start(Task(wish["prompt"]))
                 info = await workspace.runs.finished(run)
-        told = _told(info)
+            told = _told(info)
+            if "full" in wish:
+                store = workspace._hosting.store
+                assert store is not None
+                told["problems"] = await anyio.to_thread.run_sync(store.check)
+                told["entries"] = store.runs()[0].next - 1
+                if wish.get("free"):
+                    limit(store, 1 << 30)
+                    (again,) = await workspace.interrupted()
+                    assert again.run_id == info.run_id
+                    await workspace.resume(info.run_id)
+                    told["then"] = _told(await workspace.runs.finished(info.run_id))
     except VespiaryError as error:
         told = {"outcome": "error", "code": error.code, "message": str(error)}
     out = Path(wish["out"])
@@ -90,6 +105,25 @@ def die_at(when: str, what: "int | str") -> None:
         return future
 
     setattr(JournalStore, name, dying)
+
+
+def full_at(number: int) -> None:
+    """Let the journal have no more space from an entry on."""
+    plain = JournalStore.commit
+
+    def commit(self: JournalStore, groups: Any) -> Any:
+        if any(first <= number < first + len(rows) for _, first, rows in groups):
+            JournalStore.commit = plain
+            limit(self, 1)  # SQLite makes it what the file has already
+        return plain(self, groups)
+
+    JournalStore.commit = commit  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def limit(store: JournalStore, pages: int) -> None:
+    """How many pages the journal may have."""
+    assert store._writer is not None
+    store._writer._connection.execute(f"PRAGMA max_page_count={pages:d}").fetchall()
 
 
 def begin(wish: Json) -> None:

@@ -4,6 +4,7 @@ Knows what a run that nothing disturbed leaves behind, and compares. The model c
 known at each kill. Nothing here knows how the runtime makes it come out right.
 """
 
+import contextlib
 import json
 import os
 import random
@@ -198,6 +199,8 @@ class Trial:
         }
         self._journal = journal
         self._lives = 0
+        self._tries = 1
+        """How often a life may ask for the same: more than once if it resumes its own run."""
         self.kills = 0
         self._answered: set[str] = set()
         """The requests whose answer the journal had when the process was last killed."""
@@ -221,6 +224,7 @@ class Trial:
         """One life; whether the run has ended. Fails if the model was asked for what the journal had."""
         self._out.unlink(missing_ok=True)
         self._lives += 1
+        self._tries = 2 if "free" in more else 1
         code = self._nest.live({**self._wish, **more, "life": self._lives}, kill_after, beside)
         assert code in (0, -signal.SIGKILL), code
         self._check_fetches()
@@ -300,7 +304,7 @@ class Trial:
         new = [crash_model.key(asked.messages) for asked in mine]
         again = self._answered.intersection(new)
         assert not again, f"the model was asked for what the journal has: {sorted(again)}"
-        twice = [key for key, count in Counter(new).items() if count > 1]
+        twice = [key for key, count in Counter(new).items() if count > self._tries]
         assert not twice, f"one process asked for the same twice: {twice}"
 
 
@@ -347,30 +351,89 @@ def undisturbed(nest: Nest, root: Path, **options: Any) -> Reference:
 
 
 def killed_at_random(
-    nest: Nest, root: Path, reference: Reference, source: random.Random, deaths: Deaths, **options: Any
+    nest: Nest,
+    root: Path,
+    reference: Reference,
+    source: random.Random,
+    deaths: Deaths,
+    *,
+    most: int,
+    slow: float = 1.0,
+    **options: Any,
 ) -> None:
-    """One run, killed at random moments until it ends; then it must have come to what the reference came to."""
+    """One run, killed at random moments until it ends, `most` times; then it must have come to what the reference came to.
+
+    `slow` is by how much it takes longer than the reference.
+    """
     begun = time.monotonic()
     with Trial(nest, root, **options) as trial:
-        while not trial.live(source.uniform(0, reference.seconds * source.choice((0.1, 0.3, 0.5, 1.0)))):
-            pass
+        while trial.kills < most:
+            if trial.live(slow * source.uniform(0, reference.seconds * source.choice((0.1, 0.3, 0.6, 1.0)))):
+                break
+        else:
+            assert trial.live()
         finish(trial, reference, deaths)
     deaths.seconds += time.monotonic() - begun
 
 
 def killed_at_entries(
-    nest: Nest, root: Path, reference: Reference, source: random.Random, deaths: Deaths, *, most: int, **options: Any
+    nest: Nest,
+    root: Path,
+    reference: Reference,
+    source: random.Random,
+    deaths: Deaths,
+    *,
+    most: int,
+    apart: int,
+    before: bool,
+    **options: Any,
 ) -> None:
     """One run, killed when it comes to certain entries of its journal: before they are given to it, or before they take effect.
 
-    They are up to `most` entries apart.
+    They are up to `apart` entries apart; `most` kills in all.
     """
     begun = time.monotonic()
+    when = "before" if before else "after"
     with Trial(nest, root, **options) as trial:
-        while not trial.live(die=[source.choice(("before", "after")), trial.next_entry() + source.randrange(most)]):
-            pass
+        while trial.kills < most:
+            if trial.live(die=[when, trial.next_entry() + source.randrange(apart)]):
+                break
+        else:
+            assert trial.live()
         finish(trial, reference, deaths)
     deaths.seconds += time.monotonic() - begun
+
+
+def workers_killed(
+    nest: Nest, root: Path, reference: Reference, source: random.Random, deaths: Deaths, *, most: int, workers: int
+) -> None:
+    """One run in one life, whose worker processes are killed at random moments. Nothing is fetched twice."""
+    begun = time.monotonic()
+    killed = 0
+
+    def beside(pid: int) -> None:
+        nonlocal killed
+        while killed < most and nest.alive(source.uniform(0, 0.5)):
+            if found := children(pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(source.choice(found), signal.SIGKILL)
+                    killed += 1
+
+    with Trial(nest, root, workers=workers, snapshot_every=source.choice((200, 3, None))) as trial:
+        assert trial.live(beside=beside)
+        finish(trial, reference, deaths)
+        assert set(trial.completed().values()) == {1}
+    deaths.kills += killed
+    deaths.seconds += time.monotonic() - begun
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process started, on Linux. Those of each of its threads are listed apart."""
+    found: list[int] = []
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += map(int, listed.read_text(encoding="ascii").split())
+    return found
 
 
 def same(what: str, found: object, wanted: object) -> None:

@@ -104,7 +104,7 @@ class Chronicle:
 
     def unfinished(self) -> list[RunRecord]:
         """Runs that were interrupted, the oldest first. Blocks."""
-        return self.store.unfinished()
+        return self.store.unfinished(idle=lambda run: self._find(run) is None)
 
     def read(self, record: RunRecord, root: "Path", now: Callable[[], int], listener: Listener) -> Run:
         """An interrupted run as a record that can live again. Raises `JournalError` when it cannot be understood. Blocks."""

@@ -78,7 +78,10 @@ class Driving:
             if not run.ended.is_set():
                 await self._until_ended(run, colony)
         except VespiaryError as error:
-            run.answer(Outcome.FAILED, "", error.problem())
+            if error.code.startswith("journal.") and (run.resumed or run.root is not None):
+                run.hold(error.problem())  # what was kept of it stays as it is
+            else:
+                run.answer(Outcome.FAILED, "", error.problem())
         except Exception:  # the boundary of a run: one run's fault is not the server's
             log.exception("Run %s failed", run.id)
             problem = Problem("internal", "Something in Vespiary itself failed.", "The server's log has the details.")

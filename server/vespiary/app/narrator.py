@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from vespiary.app.run import Run
 from vespiary.model import vocabulary
-from vespiary.model.errors import Problem
+from vespiary.model.errors import Problem, VespiaryError
 from vespiary.model.events import ActorFailedEvent, EventBody, LogEvent, Status, ToolEvent, ToolState
 from vespiary.model.ids import HOST_ACTOR, ActorId, RunId, Scope, scope_of
 from vespiary.model.messages import Envelope
@@ -64,6 +64,12 @@ class Narrator:
         """Nothing is told of a dead letter, since what led to it was. It is kept."""
         if self.bury is not None:
             self.bury(letter)
+
+    def broken(self, run: RunId, problem: VespiaryError) -> None:
+        """A run that cannot be kept any more ends for now: it can be resumed from what was kept."""
+        record = self._find(run)
+        if record is not None:
+            record.hold(problem.problem())
 
     def exited(self, run: RunId, scope: Scope, reason: str) -> None:
         """A run whose root agent ends without an answer has failed."""

@@ -105,9 +105,12 @@ class Run:
 
     def suspend(self) -> None:
         """The server stops: the run ends here, and can be resumed."""
+        self.hold(Problem("run.interrupted", "The server stopped in the middle of it.", "It can be resumed."))
+
+    def hold(self, problem: Problem) -> None:
+        """The run cannot go on here and now, and can be resumed from what was kept of it. Nothing if it has its answer."""
         if not self.ended.is_set():
             self.suspended = True
-            problem = Problem("run.interrupted", "The server stopped in the middle of it.", "It can be resumed.")
             self.answer(Outcome.INTERRUPTED, self.text, problem)
 
     def conclude(self) -> RunEvent:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from vespiary.model.errors import VespiaryError
 from vespiary.model.ids import ActorId, RunId, Scope
 from vespiary.model.messages import Envelope
 from vespiary.model.steps import Log, StepFailure, StepInput, StepResult
@@ -58,5 +59,7 @@ class _Deaf:
     def failed(self, run: RunId, actor: ActorId, failure: StepFailure, *, restarted: bool) -> None: ...
 
     def buried(self, letter: DeadLetter) -> None: ...
+
+    def broken(self, run: RunId, problem: VespiaryError) -> None: ...
 
     def exited(self, run: RunId, scope: Scope, reason: str) -> None: ...

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+from collections.abc import Callable
 from typing import Any, TypedDict, Unpack
 
 from vespiary.journal.core import Core
@@ -80,10 +81,16 @@ class Runs(Core):
             f"{where} ORDER BY r.created DESC, r.number DESC LIMIT ?", (*values, -1 if limit is None else limit)
         )
 
-    def unfinished(self) -> list[RunRecord]:
-        """Runs that no living process carries on, the oldest first."""
+    def unfinished(self, *, idle: Callable[[RunId], bool] | None = None) -> list[RunRecord]:
+        """Runs that no living process carries on, the oldest first. Of the runs of this store: those that are `idle`."""
+
+        def left(record: RunRecord) -> bool:
+            if record.owner == self.owner:
+                return idle is not None and idle(record.run)
+            return not self._owners.lives(record.owner)
+
         running = self._list("WHERE r.state=? ORDER BY r.created, r.number", (Outcome.RUNNING.value,))
-        return [each for each in running if each.owner != self.owner and not self._owners.lives(each.owner)]
+        return [each for each in running if left(each)]
 
     def claim(self, run: RunId) -> bool:
         """Become the owner of a running run whose owner lives no more, or let an own one that failed to be written go on.

@@ -184,7 +184,9 @@ class Writer:
             if len(items) > 1 and not is_busy(error):
                 return [outcome for item in items for outcome in self._carry_out([item])]
             failure = error.cause if isinstance(error, Undo) else written(error)
-            _log.warning("The journal kept %d changes not: %s", len(items), failure, exc_info=error)
+            # What a person can mend needs no traceback; there may be one for each change that waits.
+            trace = None if failure.code in ("journal.full", "journal.busy", "journal.gone") else error
+            _log.warning("The journal did not keep %d changes: %s", len(items), failure, exc_info=trace)
             return [self._refuse(item, failure) for item in items]
 
     def _transaction(self, items: list[_Item]) -> list[_Outcome]:

@@ -70,6 +70,7 @@ class Colony:
         bounds = bounds or Bounds()
         journal = journal or MemoryJournal()
         self._shards = tuple(shards)
+        self._observer = observer
         self._tasks: TaskGroup | None = None
         self._closing = False
         self._router: Router[ActorCell] = Router()
@@ -262,6 +263,8 @@ class Colony:
         """
         if run in self._population.runs:
             raise ValueError(f"the run {run} lives here already")
+        if (leaving := self._leaving(run)) and await self._farewell(leaving):
+            raise SpawnRefused("The run has not quite ended here yet.", hint="Try again in a moment.")
         found = await self._recovery.fold(run, entries, on_note)
         return [root.scope for root in found.roots] if found is not None else []
 
@@ -277,9 +280,16 @@ class Colony:
         if cell is not None:
             self._lifecycle.end_run(cell, "the run was cancelled")
         # Also for those of its agents that had ended before.
-        leaving = [actor for actor in self._population.actors.values() if actor.home.run.id == run]
+        await self._farewell(self._leaving(run))
+
+    def _leaving(self, run: RunId) -> list[ActorCell]:
+        return [actor for actor in self._population.actors.values() if actor.home.run.id == run]
+
+    async def _farewell(self, leaving: list[ActorCell]) -> bool:
+        """Wait for guests to be gone, within the bounds. Whether some are not."""
         if leaving:
             await self._lifecycle.farewell(leaving[0].home.run, leaving)
+        return any(actor.gone is not None and not actor.gone.is_set() for actor in leaving)
 
     # Questions
 
@@ -384,11 +394,14 @@ class Colony:
 
     def _failed(self, run: RunCell, error: BaseException, journal: bool) -> None:
         if journal:
+            if isinstance(error, VespiaryError) and not run.ended:
+                self._observer.broken(run.id, error)
             self._lifecycle.end_run(run, f"its journal could not be written: {error}")
         else:
             self._lifecycle.end_run(run, "something in Vespiary itself failed; its log says what")
 
     def _unreadable(self, run: RunCell, error: VespiaryError) -> None:
+        self._observer.broken(run.id, error)
         self._lifecycle.end_run(run, f"its journal could not be read: {error}")
 
     def _overfull(self, run: RunCell) -> None:

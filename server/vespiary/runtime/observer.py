@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from vespiary.model.errors import VespiaryError
 from vespiary.model.ids import ActorId, RunId, Scope
 from vespiary.model.messages import Envelope
 from vespiary.model.steps import Log, StepFailure
@@ -28,6 +29,10 @@ class Observer(Protocol):
 
     def buried(self, letter: DeadLetter) -> None:
         """A message or an answer could not be delivered, or was fatal to its receiver."""
+        ...
+
+    def broken(self, run: RunId, problem: VespiaryError) -> None:
+        """A run's journal cannot be written or read: all of it ends here now. What was kept of it stays as it was."""
         ...
 
     def exited(self, run: RunId, scope: Scope, reason: str) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from anyio.lowlevel import checkpoint
 
+from vespiary.model.errors import VespiaryError
 from vespiary.model.ids import RunId
 from vespiary.runtime.cells import RunCell
 from vespiary.runtime.journal import Entry, Journal
@@ -100,7 +101,10 @@ class Sequencer:
             try:
                 await committed
             except Exception as error:  # without a journal nothing may take effect
-                logger.exception("The journal did not take entries of run %s", run.id)
+                if not isinstance(error, VespiaryError):
+                    logger.exception("The journal did not take entries of run %s", run.id)
+                elif not run.ended:  # what comes after the first is refused for its sake
+                    logger.warning("The journal did not take entries of run %s: %s", run.id, error)
                 self._failed(run, error, True)
         runs = dict.fromkeys(run for run, _ in ticket.entries)
         try:
