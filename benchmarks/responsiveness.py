@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lsp import Client
+from language_server import Client
 
 RUNS = 16
 ACTORS = 4

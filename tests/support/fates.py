@@ -131,6 +131,8 @@ class KeptJournal:
     def read_now(self, run: RunId, numbers: Sequence[int]) -> list[Entry]:
         return [self.all[number - 1] for number in numbers]
 
+    def cut(self, run: RunId, before: int) -> None: ...
+
 
 class Fate:
     """A colony with one run of it, driven by orders."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from vespiary.capabilities.ports import Policy
+from vespiary.capabilities.ports import Noted, Policy
 from vespiary.model.events import EventBody, UsageEvent
 from vespiary.model.grants import Grants
 from vespiary.model.ids import ActorId, RunId, Scope
@@ -39,6 +39,11 @@ class RecordingRun:
 
     async def changed(self, caller: Caller, file: FileChanged) -> None:
         self.files.append(file)
+
+    async def intend(self, caller: Caller, answer: str) -> None: ...
+
+    def noted(self, caller: Caller) -> Noted | None:
+        return None
 
     async def spawn(self, caller: Caller, agent: str, prompt: str | None) -> tuple[Scope, str]:
         raise NotImplementedError

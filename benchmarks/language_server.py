@@ -1,6 +1,6 @@
 """The language server against a bare pygls server, in one run, interleaved: start, requests, typing, edits, memory.
 
-    python benchmarks/lsp.py [--rounds 9]
+    python benchmarks/language_server.py [--rounds 9]
 
 Three servers: `bare` (pygls alone), `core` (the same handlers on Vespiary's core) and `vespiary serve` itself. All are warm: each
 was started once before. The client is one thread of raw bytes, the same for all, and writes blockingly. Each figure is the median
