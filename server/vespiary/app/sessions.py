@@ -87,9 +87,7 @@ class Sessions:
         turns = [each for each in data["turns"] if each["run"] != run.id]
         kept = {**_states(record), **states}
         await self._store.put_session(
-            SessionRecord(
-                record.session, record.agent, record.title, _data(kept, [*turns, turn]), record.created
-            )
+            SessionRecord(record.session, record.agent, record.title, _data(kept, [*turns, turn]), record.created)
         )
 
     def list(self) -> list[SessionInfo]:
