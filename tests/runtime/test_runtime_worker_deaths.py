@@ -375,3 +375,25 @@ async def test_what_a_worker_says_is_in_the_log_and_a_flood_is_bounded(caplog: p
     assert len(lines) < 300
     assert max(map(len, lines)) < 2_100
     assert any("more lines were left out" in line for line in lines)
+
+
+@requirement("worker:lost")
+async def test_a_process_that_is_killed_while_it_starts_or_loads_is_replaced() -> None:
+    shard = worker()
+    loaded: list[str] = []
+
+    async def load() -> None:
+        loaded.append(await shard.load("python"))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(load)
+        for _ in range(ATTEMPTS + 2):  # more often than one that dies by itself is tried
+            while not any(process.pid for process in shard._processes):
+                await anyio.lowlevel.checkpoint()
+            (pid,) = {process.pid for process in shard._processes if process.pid}
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            while any(process.pid == pid for process in shard._processes):
+                await anyio.lowlevel.checkpoint()
+    assert loaded == ["identity"]
+    await shard.close()

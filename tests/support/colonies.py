@@ -191,9 +191,11 @@ def staged(
     bounds: Bounds | None = None,
     journal: Journal | None = None,
     seed: int = 7,
+    homes: Sequence[Shard] = (),
 ) -> AbstractAsyncContextManager[Stage]:
-    """A running colony. A behaviour is known by the name of its class. `inline`: without threads."""
+    """A running colony. A behaviour is known by the name of its class. `inline`: without threads. `homes`: in these shards."""
     stage = Stage({behaviour.__name__: behaviour for behaviour in behaviours}, shards, inline)
+    stage.shards = list(homes) or stage.shards
     colony = Colony(
         shards=stage.shards,
         capabilities=capabilities or {},

@@ -413,7 +413,7 @@ def workers_killed(
 
     def beside(pid: int) -> None:
         nonlocal killed
-        while killed < most and nest.alive(source.uniform(0, 0.5)):
+        while killed < most and nest.alive(source.uniform(0, reference.seconds * source.choice((0.05, 0.2, 0.5)))):
             if found := children(pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(source.choice(found), signal.SIGKILL)

@@ -55,9 +55,11 @@ def _tell(loop: asyncio.AbstractEventLoop, told: Told, text: str) -> None:
     loop.call_soon_threadsafe(told, text)
 
 
-def worker(told: Told | None = None, factory: str = "make", **options: Any) -> WorkerShard:
-    """A worker process with the guests of `support.worker_guests`."""
-    return WorkerShard(guests=f"support.worker_guests:{factory}", progress=told or Told(), **options)
+def worker(
+    told: Told | None = None, factory: str = "make", module: str = "support.worker_guests", **options: Any
+) -> WorkerShard:
+    """A worker process with the guests of `support.worker_guests`, or of another module."""
+    return WorkerShard(guests=f"{module}:{factory}", progress=told or Told(), **options)
 
 
 @asynccontextmanager

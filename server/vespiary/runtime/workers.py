@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 """Processes that are tried for one start, and that may die without having answered anything, until there is a rest."""
+KILLS = 10
+"""Processes that may be killed from outside while they start or load, in a row: that is nobody's fault, but has an end."""
 PAUSE = 0.1
 """Seconds between the attempts of a start, doubled each time."""
 REST = 5.0
@@ -34,9 +36,13 @@ BURY = 1.0
 
 
 class WorkerFailed(VespiaryError):
-    """There is no worker process to do it, or none any more."""
+    """There is no worker process to do it, or none any more. `killed`: it was ended from outside, and may be tried again."""
 
     code = "worker.failed"
+
+    def __init__(self, message: str, *, killed: bool = False) -> None:
+        super().__init__(message)
+        self.killed = killed
 
 
 class WorkerShard:
@@ -124,15 +130,25 @@ class WorkerShard:
     async def load(self, reference: str) -> str:
         """Have the process load a component, compiling it if it must be, and give the component's identity.
 
-        Raises the `VespiaryError` that it failed with; `WorkerFailed` when there is no process or it dies meanwhile.
+        Raises the `VespiaryError` that it failed with; `WorkerFailed` when there is no process or it dies of it. One that was killed
+        from outside meanwhile is replaced by another.
         """
+        for _ in range(KILLS):
+            try:
+                return await self._load(reference)
+            except WorkerFailed as error:
+                if not error.killed:
+                    raise
+        return await self._load(reference)
+
+    async def _load(self, reference: str) -> str:
         if self._closing:
             raise WorkerFailed("The worker process is being ended.")
         link = await self._ready()
         if isinstance(link, str):
             raise WorkerFailed(link)
         if link.over:
-            raise WorkerFailed("The worker process ended before it loaded the component.")
+            raise WorkerFailed("The worker process ended before it loaded the component.", killed=True)
         return await link.load(reference)
 
     def interrupt(self, actor: ActorId) -> None:
@@ -200,7 +216,8 @@ class WorkerShard:
         if self._problem is not None and loop.time() < self._rest_until:
             return self._problem
         why = "it was not tried"
-        for attempt in range(ATTEMPTS):
+        attempt = kills = 0
+        while attempt < ATTEMPTS and kills < KILLS:
             if attempt:
                 await asyncio.sleep(PAUSE * 2 ** (attempt - 1))
             if self._closing:
@@ -211,7 +228,8 @@ class WorkerShard:
             if isinstance(link, WorkerLink):
                 self._problem = None
                 return link
-            why = link
+            why, killed = link
+            attempt, kills = (attempt, kills + 1) if killed else (attempt + 1, kills)
         if self._closing:
             self._kill()
             return "The worker process is being ended."
@@ -223,12 +241,14 @@ class WorkerShard:
         self._rest_until = asyncio.get_running_loop().time() + REST
         return problem
 
-    async def _attempt(self) -> "WorkerLink | str":
+    async def _attempt(self) -> "WorkerLink | tuple[str, bool]":
+        """A process that answers; or why not, and whether it was killed from outside."""
         loop = asyncio.get_running_loop()
         process = WorkerProcess(guests=self._guests, start_seconds=self._start_seconds)
         self._processes.add(process)
         process.ended.add_done_callback(lambda _: self._processes.discard(process))
         link = WorkerLink(process, version=vespiary.__version__, progress=self._progress, lost=self._lose)
+        may_have_ended = True
         try:
             async with asyncio.timeout(self._start_seconds):
                 connection = await process.connected
@@ -237,6 +257,7 @@ class WorkerShard:
             if link.over:
                 raise _Lost
         except TimeoutError:
+            may_have_ended = False
             why = f"it did not answer within {self._start_seconds:g} s"
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             why = (error.strerror if isinstance(error, OSError) else None) or str(error)
@@ -246,10 +267,13 @@ class WorkerShard:
             self._link = link
             self._generation += 1
             return link
+        if may_have_ended:
+            await asyncio.wait({process.ended}, timeout=BURY)
+        killed = _was_killed(process)
         process.kill()
         link.abort()
         process.forget()
-        return why
+        return why, killed
 
     # Losing
 
@@ -269,12 +293,14 @@ class WorkerShard:
     async def _bury(self, link: WorkerLink) -> None:
         why = await self._epitaph(link)
         running = link.running()
-        code = link.process.ended.result() if link.process.ended.done() else None
-        killed = link.fault is None and code is not None and -code in _FROM_OUTSIDE
+        killed = link.fault is None and _was_killed(link.process)
         link.process.forget()
         if not self._closing:
             logger.warning("Worker process %s: it %s.", link.process.pid, why)
-            self._barren = 0 if link.answered or running is not None else self._barren + 1
+            if link.answered or running is not None:
+                self._barren = 0
+            elif not killed:
+                self._barren += 1
             if self._barren >= ATTEMPTS:
                 self._rest(f"The worker process that runs actors ends as soon as it is started: it {why}.")
         for flight in link.flights():
@@ -284,7 +310,9 @@ class WorkerShard:
                 flight.done.set_exception(ShardLost(f"its worker process {why}", running, killed=killed))
         for load in link.loads():
             if not load.done():
-                load.set_exception(WorkerFailed(f"The worker process {why} while it loaded the component."))
+                load.set_exception(
+                    WorkerFailed(f"The worker process {why} while it loaded the component.", killed=killed)
+                )
 
     async def _epitaph(self, link: WorkerLink) -> str:
         """How the process ended: "was killed (signal 9)". One that only hung up is killed."""
@@ -317,3 +345,8 @@ def _unmade(step: StepInput, why: str) -> StepResult:
     if isinstance(step.body, Destroy):
         return unrun(step)
     return StepResult(step.actor, step.step, failure=StepFailure(FailureKind.CONSTRUCT, why))
+
+
+def _was_killed(process: WorkerProcess) -> bool:
+    code = process.ended.result() if process.ended.done() else None
+    return code is not None and -code in _FROM_OUTSIDE
