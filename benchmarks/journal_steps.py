@@ -8,7 +8,8 @@ gives the time of a hop. Run it from the folder above this one, or workers do no
 
 Columns, a step: `loop` is the processor time of the event loop's thread, `server` that of its process, `workers` that of the worker
 processes. `two_cores` is what two cores with nothing else to do could give by that, and does not depend on who else runs on the
-machine as much as `steps_per_s` does. `commit` is the mean number of entries in a frame of the journal.
+machine as much as `steps_per_s` does. `commit` is the mean number of entries in a frame of the journal; 0
+where a checkpoint let frames go meanwhile.
 """
 
 import argparse
@@ -185,7 +186,7 @@ async def measure(journal: str, kind: str, guests: str, pairs: int, seconds: flo
         "server_us": cpu / steps * 1e6,
         "workers_us": theirs / steps * 1e6,
         "two_cores": 2 * steps / (cpu + theirs),
-        "commit": steps / commits if commits else 0.0,
+        "commit": steps / commits if commits > 0 else 0.0,
     }
 
 
