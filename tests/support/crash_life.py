@@ -46,6 +46,8 @@ async def live(wish: Json) -> None:
             elif record is not None:
                 info = record
             elif wish.get("resume"):
+                store = workspace._hosting.store
+                notices += store.notices if store is not None else []
                 raise VespiaryError("There is nothing to resume.", code="test.nothing")
             else:
                 run = workspace.runs.start(Task(wish["prompt"]))

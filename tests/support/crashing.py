@@ -234,6 +234,10 @@ class Trial:
         self._answered = self.journalled()
         return False
 
+    def forget(self) -> None:
+        """What the journal had no longer counts: it was damaged since."""
+        self._answered = set()
+
     def told(self) -> Json:
         """What a front was told at the end of the last life."""
         return json.loads(self._out.read_text(encoding="utf-8"))
