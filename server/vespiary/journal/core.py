@@ -121,7 +121,14 @@ class Core:
             self._checkpoints = Checkpoints(place, sync, turn)
             try:
                 self._writer = Writer(
-                    place, sync, self._seals, self._owners.token, self._cache, self._checkpoints.wrote, turn, self._marks
+                    place,
+                    sync,
+                    self._seals,
+                    self._owners.token,
+                    self._cache,
+                    self._checkpoints.wrote,
+                    turn,
+                    self._marks,
                 )
             except BaseException:
                 self._checkpoints.close()
@@ -135,7 +142,9 @@ class Core:
         for run in marked:
             if run not in there:
                 if not replaced and 0 < self._marks.get(run, since_boot=self._sync == "normal") < ENDED:
-                    self._tell(f"The run {run}, which had not ended, is no longer in the journal: it cannot be resumed.")
+                    self._tell(
+                        f"The run {run}, which had not ended, is no longer in the journal: it cannot be resumed."
+                    )
                 self._marks.drop(run)
 
     def _writer_or_refuse(self) -> Writer:

@@ -54,7 +54,7 @@ class Marks:
     def runs(self) -> list[RunId]:
         """The runs that have a mark."""
         try:
-            return [RunId(name) for name in os.listdir(self._folder) if _NAME.match(name)]
+            return [RunId(each.name) for each in self._folder.iterdir() if _NAME.match(each.name)]
         except OSError:
             return []
 
