@@ -245,8 +245,8 @@ async def test_a_change_that_was_noted_as_made_gets_its_answer_whatever_became_o
         del request["base"]
     answer = await ask(**request)
     assert [json.loads(each) for each in run.intended] == [answer]
-    for path in root.iterdir():
-        path.write_bytes(b"another agent went on from there\n")
+    for path in contents(root):
+        write(root, path, "another agent went on from there\n")
     run.known = Noted(run.intended[0], made=True)
     assert await again(**request) == answer
     assert len(editor.applied) == len(run.files) == len(run.edits) == 1

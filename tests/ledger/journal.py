@@ -22,4 +22,5 @@ REQUIREMENTS: dict[str, str] = {
     "journal:prune": "Finished runs are removed oldest first, unfinished ones never, and space is given back [issue 3, point 1]",
     "journal:export": "A run can be read as JSON, also while another process writes [issue 3, point 1]",
     "journal:checkpoints": "The log is moved into the database without a pause of the writer, and stays bounded [issue 3, point 1]",
+    "journal:marks": "A journal that lost its last commits is not taken for a whole one [issue 3, point 1]",
 }

@@ -46,6 +46,8 @@ async def live(wish: Json) -> None:
             elif record is not None:
                 info = record
             elif wish.get("resume"):
+                store = workspace._hosting.store
+                notices += store.notices if store is not None else []
                 raise VespiaryError("There is nothing to resume.", code="test.nothing")
             else:
                 run = workspace.runs.start(Task(wish["prompt"]))
@@ -101,10 +103,14 @@ def die_at(when: str, what: "int | str") -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         future = plain(self, *arguments, **more)
         # Before anybody else hears of it.
-        future.add_done_callback(lambda _: os.kill(os.getpid(), signal.SIGKILL))
+        future.add_done_callback(_die)
         return future
 
     setattr(JournalStore, name, dying)
+
+
+def _die(_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def full_at(number: int) -> None:

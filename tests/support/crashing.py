@@ -14,11 +14,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from support import crash_model
 from support.fake_openai import Asked, FakeOpenAI, Reply
@@ -164,7 +164,7 @@ class Nest:
 
 
 @contextmanager
-def nest() -> Iterator[Nest]:
+def nest() -> Generator[Nest]:
     """A process that forks lives."""
     made = Nest()
     try:
@@ -233,6 +233,10 @@ class Trial:
         self.kills += 1
         self._answered = self.journalled()
         return False
+
+    def forget(self) -> None:
+        """What the journal had no longer counts: it was damaged since."""
+        self._answered = set()
 
     def told(self) -> Json:
         """What a front was told at the end of the last life."""
@@ -327,7 +331,7 @@ def _history(state: str) -> str:
             except ValueError:
                 return None
         if isinstance(value, dict):
-            held: Json = value
+            held = cast("Json", value)
             if "history" in held:
                 return held["history"]
             return next((found for each in held.values() if (found := find(each)) is not None), None)

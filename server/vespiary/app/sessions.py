@@ -49,7 +49,7 @@ class Sessions:
         return self._free(session, agent, None).agent
 
     async def keep(self, run: Run) -> None:
-        """Write down the conversation of a run that is written down, if it is a new one: a crash in between leaves none without it."""
+        """Write down the conversation of a run that is written down, if it is a new one: no crash leaves one without a run."""
         if run.session is not None and self._store.session(run.session) is None:
             await self._store.put_session(SessionRecord(run.session, run.agent, _title(run.task.prompt), _data({}, [])))
 

@@ -1,8 +1,8 @@
 """Changes that actors propose: checked against what they were made from, applied by the editor, told to the run.
 
 Proposals for one file wait for one another, also for what is noted of the one before. One that is made `again` after a crash is
-answered from what was noted of it; where the crash came before the note that it was made, the files say whether it was. Knows texts,
-hashes and the two ports; grants and mode were checked before.
+answered from what was noted of it; where the crash came before the note that it was made, the files say whether it was. Knows
+texts, hashes and the two ports; grants and mode were checked before.
 """
 
 import json
@@ -250,7 +250,7 @@ class _Proposal:
     async def _apply(
         self, change: FileChange, label: str, answer: dict[str, Any], changed: FileChanged, *, to: str | None = None
     ) -> dict[str, Any]:
-        """Let the editor apply a change, tell what became of it, and give the answer. Raises `RequestRefused` unless it was applied."""
+        """Let the editor apply a change, tell what became of it, and give the answer. Raises `RequestRefused` if it was not."""
         await self._run.intend(self._caller, to_json(answer))
         result: ApplyResult = await self._view.editor.apply(change, f"{self._agent}: {label}")
         state = EditState(result.state.value)

@@ -14,6 +14,7 @@ from vespiary.journal.checkpoints import Checkpoints
 from vespiary.journal.entries import Entries
 from vespiary.journal.errors import UNREADABLE, JournalDamaged, JournalError, written
 from vespiary.journal.locks import acquire
+from vespiary.journal.marks import ENDED, Marks
 from vespiary.journal.opening import Place, Sync, open_for_reading, open_for_writing
 from vespiary.journal.owners import Owners
 from vespiary.journal.purge import purge
@@ -42,8 +43,10 @@ class Core:
         self.folder = folder
         self.notices: list[str] = []
         self._now = now
+        self._sync: Sync | None = None
         self._cache = FrameCache()
         self._owners = Owners(folder / "owners")
+        self._marks = Marks(folder / "marks")
         self._closed = False
         try:
             self._open(key, sync, schema, read_only=read_only)
@@ -76,7 +79,9 @@ class Core:
             self._owners.others()
             # Before the lock is freed, so that nobody moves aside what is in use.
             self._owners.begin()
+            self._sync = sync
             self._set_up(place, sync)
+            self._missed()
         finally:
             opening.release()
 
@@ -98,6 +103,7 @@ class Core:
         atexit.unregister(self.close)
         if self._writer is not None:
             self._writer.close()
+        self._marks.close()
         self._readers.close()
         if self._checkpoints is not None:
             self._checkpoints.close()
@@ -115,11 +121,31 @@ class Core:
             self._checkpoints = Checkpoints(place, sync, turn)
             try:
                 self._writer = Writer(
-                    place, sync, self._seals, self._owners.token, self._cache, self._checkpoints.wrote, turn
+                    place,
+                    sync,
+                    self._seals,
+                    self._owners.token,
+                    self._cache,
+                    self._checkpoints.wrote,
+                    turn,
+                    self._marks,
                 )
             except BaseException:
                 self._checkpoints.close()
                 raise
+
+    def _missed(self) -> None:
+        """Tell of runs that the journal had and has no more. Nobody else opens it meanwhile, and a mark comes after its run."""
+        replaced = bool(self.notices)  # which was told
+        marked = self._marks.runs()
+        there = {row[0] for row in self._select("SELECT run FROM heads")} if marked else set[str]()
+        for run in marked:
+            if run not in there:
+                if not replaced and 0 < self._marks.get(run, since_boot=self._sync == "normal") < ENDED:
+                    self._tell(
+                        f"The run {run}, which had not ended, is no longer in the journal: it cannot be resumed."
+                    )
+                self._marks.drop(run)
 
     def _writer_or_refuse(self) -> Writer:
         if self._writer is None:

@@ -26,10 +26,10 @@ def prepare(folder: Path) -> None:
         if sys.platform != "win32" and stat.S_IMODE(folder.lstat().st_mode) & 0o077:
             folder.chmod(0o700)
         _ignore(folder / ".gitignore")
-        owners = folder / "owners"
-        with contextlib.suppress(FileExistsError):
-            owners.mkdir(mode=0o700)
-        _ours(owners, stat.S_ISDIR, "a folder")
+        for name in ("owners", "marks"):
+            with contextlib.suppress(FileExistsError):
+                (folder / name).mkdir(mode=0o700)
+            _ours(folder / name, stat.S_ISDIR, "a folder")
     except OSError as error:
         raise JournalError(
             f"{error.filename or folder} cannot be used: {error.strerror or error}.",

@@ -8,6 +8,7 @@ from typing import Any, TypedDict, Unpack
 from vespiary.journal.core import Core
 from vespiary.journal.errors import JournalDamaged, JournalError
 from vespiary.journal.heads import unknown
+from vespiary.journal.marks import ENDED
 from vespiary.journal.purge import Cut, Keep, Prune, purge, throw_away
 from vespiary.journal.records import Pruned, RunRecord
 from vespiary.journal.rows import RUN, find_run, free_number, run_of, write_run
@@ -64,7 +65,12 @@ class Runs(Core):
                     self._take(transaction, run)
             elif record.state is not Outcome.RUNNING and fields.get("state") is Outcome.RUNNING:
                 self._writer_or_refuse().reopen(run)
-            write_run(connection, seals, number, dataclasses.replace(record, updated=self._now(), **fields))
+            changed = dataclasses.replace(record, updated=self._now(), **fields)
+            write_run(connection, seals, number, changed)
+            if changed.state is not Outcome.RUNNING:
+                transaction.marks[run] = ENDED
+            elif record.state is not Outcome.RUNNING:
+                transaction.marks[run] = record.next
 
         return self._writer_or_refuse().submit(action)
 
@@ -95,7 +101,8 @@ class Runs(Core):
     def claim(self, run: RunId) -> bool:
         """Become the owner of a running run whose owner lives no more, or let an own one that failed to be written go on.
 
-        Whether this store owns it now: of several that try, one does. Blocks until it is written.
+        Whether this store owns it now: of several that try, one does. Blocks until it is written. Raises `JournalDamaged` when the
+        journal has lost entries of the run that it had.
         """
 
         def action(transaction: Transaction) -> bool:
@@ -105,6 +112,9 @@ class Runs(Core):
             owner = found[1].owner
             if owner != transaction.owner and self._owners.lives(owner):
                 return False
+            number = found[1].next
+            if self._marks.get(run, since_boot=self._sync == "normal") > number:
+                raise JournalDamaged("its last entries are missing", run=run, number=number)
             self._take(transaction, run)
             return True
 
@@ -128,6 +138,7 @@ class Runs(Core):
 
         def finish(transaction: Transaction) -> Again | None:
             self._cache.forget(run)
+            self._marks.drop(run)
             return purge(transaction)
 
         return self._writer_or_refuse().submit(action)

@@ -55,6 +55,8 @@ class Transaction:
         self.owner = owner
         self.frames: list[tuple[str, int, int, bytes]] = []
         """What was appended: run, first, count, data."""
+        self.marks: dict[str, int] = {}
+        """Marks to be put once it is committed, beside those of what was appended."""
         self._events: dict[str, list[tuple[int, bytes]]] = {}
         self._waiting: dict[str, _Waiting] = {}
 

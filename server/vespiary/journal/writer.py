@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 from vespiary.journal.cache import FrameCache
 from vespiary.journal.errors import JournalError, is_busy, written
 from vespiary.journal.heads import Heads
+from vespiary.journal.marks import Marks
 from vespiary.journal.opening import Place, Sync, gone
 from vespiary.journal.seals import Seals
 from vespiary.journal.transaction import Group, Transaction, Undo
@@ -77,7 +78,9 @@ class Writer:
         cache: FrameCache,
         wrote: Callable[[int], None],
         turn: threading.Lock,
+        marks: Marks,
     ) -> None:
+        self._marks = marks
         self._place = place
         self._connection = place.connect(sync=sync)
         self._seals = seals
@@ -207,6 +210,9 @@ class Writer:
         for run, first, count, data in transaction.frames:
             self._cache.put(run, first, count, data)
             size += len(data) + 4096
+            self._marks.put(run, first + count)
+        for run, number in transaction.marks.items():
+            self._marks.put(run, number)
         self._wrote(size)
         return outcomes
 

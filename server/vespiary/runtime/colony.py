@@ -210,7 +210,7 @@ class Colony:
         self._sequencer.submit([(home.run, ("post", scope, message_type, payload))], apply)
 
     async def note(self, run: RunId, kind: str, data: Any) -> None:
-        """Keep a fact with a run: plain data that `recover` gives back. It is kept once this returns; not of a run that has ended."""
+        """Keep a fact with a run that lives: plain data that `recover` gives back. It is kept once this returns."""
         home = self._population.runs.get(run)
         if home is not None:
 

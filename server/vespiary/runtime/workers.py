@@ -130,8 +130,8 @@ class WorkerShard:
     async def load(self, reference: str) -> str:
         """Have the process load a component, compiling it if it must be, and give the component's identity.
 
-        Raises the `VespiaryError` that it failed with; `WorkerFailed` when there is no process or it dies of it. One that was killed
-        from outside meanwhile is replaced by another.
+        Raises the `VespiaryError` that it failed with; `WorkerFailed` when there is no process or it dies of it. One that was
+        killed from outside meanwhile is replaced by another.
         """
         for _ in range(KILLS):
             try:
