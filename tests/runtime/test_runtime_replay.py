@@ -51,14 +51,15 @@ def test_any_prefix_of_a_log_folds_to_the_run_as_it_stood(ops: list[Op], seed: i
         again = Fate(KeptJournal(lived.journal.all), seed, bounds)
         folded: dict[int, object] = {}
 
-        def entries() -> Iterator[tuple[int, Any]]:
-            for number, entry in lived.journal.entries(RUN):
-                yield number, entry
-                # Asked for the next one, the fold has applied this one.
-                folded[number] = settled(again.colony.outline(RUN))
+        class Watched(list[tuple[int, Any]]):
+            def __iter__(self) -> Iterator[tuple[int, Any]]:
+                for number, entry in super().__iter__():
+                    yield number, entry
+                    # Asked for the next one, the fold has applied this one.
+                    folded[number] = settled(again.colony.outline(RUN))
 
         async with again.running():
-            await again.colony.recover(RUN, entries(), lambda kind, data: None)
+            await again.colony.recover(RUN, Watched(lived.journal.entries(RUN)), lambda kind, data: None)
         for number, stood in lived.outlines.items():
             assert folded[number] == stood, number
         assert len(folded) == len(lived.journal.all)

@@ -63,7 +63,7 @@ class Recovery:
         """
         run = self._population.home(run_id)
         run.recovering = True
-        known = list(entries)
+        known = entries if isinstance(entries, Sequence) else list(entries)
         after = 0
         try:
             if (found := last_checkpoint(known)) is not None:

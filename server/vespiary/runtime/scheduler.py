@@ -79,7 +79,8 @@ class Scheduler:
         self.steps = 0
         """Steps that came back, ever."""
         self._clock = clock
-        self._source = source
+        # Guests see nothing of a seed but what is hashed from it, and asking the system for each one takes long.
+        self._source = random.Random(source.getrandbits(256))
         self._bounds = bounds
         self._settle = settle
         self._rebuild = rebuild
