@@ -147,7 +147,7 @@ def main() -> None:
         print("  ".join(f"{value:>{max(8, len(name))}}" for name, value in row.items()))
     limit = Path("/proc/sys/vm/max_map_count")
     if limit.exists():
-        print(f"vm.max_map_count = {limit.read_text().strip()}")
+        print(f"vm.max_map_count = {limit.read_text('ascii').strip()}")
 
 
 if __name__ == "__main__":

@@ -145,7 +145,7 @@ def test_a_command_under_way_is_answered_as_interrupted_and_not_run_twice(lives:
 
     def running(_: int) -> None:
         until = time.monotonic() + 20
-        while not witness.exists() or not witness.read_text():
+        while not witness.exists() or not witness.read_text("utf-8"):
             assert time.monotonic() < until, "the command was not run"
             select.select([], [], [], 0.01)
 
@@ -155,4 +155,4 @@ def test_a_command_under_way_is_answered_as_interrupted_and_not_run_twice(lives:
         told = trial.told()
     assert told["outcome"] == "done"
     assert "It may have been done, in part or as a whole; it was not begun again." in told["text"]
-    assert witness.read_text() == "ran\n"
+    assert witness.read_text("utf-8") == "ran\n"

@@ -71,7 +71,8 @@ class Steward:
 
     async def intend(self, caller: Caller, answer: str) -> None:
         """Note a change that is about to be made."""
-        await self._colony().note(caller.run, INTENT, [caller.actor, caller.request, answer])
+        request = (caller.actor, caller.request)
+        await self._colony().note(caller.run, INTENT, [*request, answer], until=request)
 
     async def changed(self, caller: Caller, file: FileChanged) -> None:
         """Note a changed file."""

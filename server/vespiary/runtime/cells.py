@@ -25,6 +25,10 @@ Asked = Callable[[str | None], None]
 """Takes an actor's state; none if it has none now."""
 
 
+Note = tuple[str, Any, "Cause | None"]
+"""A fact: kind, data, and the request with whose answer it becomes worthless, if there is one."""
+
+
 class Phase(Enum):
     """Where an actor stands."""
 
@@ -65,8 +69,8 @@ class RunCell:
     checkpoint_size: int = 0
     """Entries that it took."""
     checkpointing: bool = False
-    notes: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])
-    """What the owner keeps with the run: kind and data."""
+    notes: list[Note] = field(default_factory=list["Note"])
+    """What the owner keeps with the run."""
     specs: Specs = field(default_factory=Specs)
     causes: dict[Cause, Scope] = field(default_factory=dict["Cause", "Scope"])
     """The agents that were made for a request."""

@@ -87,12 +87,14 @@ def take(
     """The run as data, and the entries that it needs. `requests` gives what an actor waits for, and when it asked."""
     held: list[Held] = []
     scopes = [_scope(scope, run, requests, held) for scope in _parents_first(run)]
+    actors = [cell for scope in run.scopes.values() for cell in scope.actors]
+    open_ = {(cell.id, request.id) for cell in actors for request, _ in requests(cell)}
     state = {
         "format": FORMAT,
         "letters": run.letters,
         "causes": [[actor, request, scope] for (actor, request), scope in run.causes.items()],
         "specs": [pack_spec(spec) for spec in run.specs.known],
-        "notes": [list(note) for note in run.notes],
+        "notes": [list(note) for note in run.notes if note[2] is None or note[2] in open_],
         "scopes": scopes,
     }
     return state, held
@@ -175,7 +177,9 @@ def read_run(run: RunCell, state: dict[str, Any]) -> list[tuple[Scope, Scope | N
         run.specs.write(unpack_spec(packed))
     run.letters = state["letters"]
     run.causes = {(ActorId(actor), request): Scope(scope) for actor, request, scope in state["causes"]}
-    run.notes = [(kind, data) for kind, data in state["notes"]]
+    run.notes = [
+        (kind, data, None if until is None else (ActorId(until[0]), until[1])) for kind, data, until in state["notes"]
+    ]
     found: list[tuple[Scope, Scope | None, AgentSpec, list[dict[str, Any]]]] = []
     for scope in state["scopes"]:
         specs = tuple(run.specs.read(each["spec"]) for each in scope["actors"])

@@ -47,6 +47,10 @@ from vespiary.runtime.supervision import Supervisor
 __all__ = ["Bounds", "Colony", "ScopeEnded", "SpawnFailed", "SpawnRefused"]
 
 
+_NOTES = 64
+"""Facts of a run after which those that are worthless are forgotten."""
+
+
 class Colony:
     """An async context manager; leaving it ends every run, cancels every request and closes the shards.
 
@@ -209,15 +213,20 @@ class Colony:
 
         self._sequencer.submit([(home.run, ("post", scope, message_type, payload))], apply)
 
-    async def note(self, run: RunId, kind: str, data: Any) -> None:
-        """Keep a fact with a run that lives: plain data that `recover` gives back. It is kept once this returns."""
+    async def note(self, run: RunId, kind: str, data: Any, until: Cause | None = None) -> None:
+        """Keep a fact with a run: plain data that `recover` gives back. Kept once this returns; not of a run that has ended.
+
+        `until` is a request with whose answer the fact becomes worthless.
+        """
         home = self._population.runs.get(run)
         if home is not None:
 
             async def apply(_: Sequence[int]) -> None:
-                home.notes.append((kind, data))
+                home.notes.append((kind, data, until))
+                if len(home.notes) % _NOTES == 0:
+                    home.notes = [each for each in home.notes if each[2] is None or self.asks(*each[2])]
 
-            await self._sequencer.through(home, ("note", kind, data), apply)
+            await self._sequencer.through(home, ("note", kind, data, until), apply)
 
     async def snapshots(self, scope: Scope) -> dict[str, str]:
         """The states of the actors of an agent, by name; of those that have one now. Wait for it within bounds of your own."""

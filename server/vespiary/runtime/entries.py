@@ -10,7 +10,7 @@ whose first element says its kind:
 - `answer`: a request was answered: actor, request, ok, payload
 - `end`: a scope was ended from outside: scope, reason
 - `lost`: an actor's instance could not be brought back: actor, reason
-- `note`: a fact that the owner of the colony keeps with the run: kind, data
+- `note`: a fact that the owner of the colony keeps with the run: kind, data, the request until whose answer it counts
 - `checkpoint`: the run as it stood after an earlier entry: the number of that entry, state
 - `kept`: a step before a checkpoint, which an instance is rebuilt from; instead of its outputs it has their digest
 """

@@ -140,8 +140,8 @@ class Recovery:
             if cell is not None:
                 self._supervisor.lost(cell, reason, state)
         elif tag == "note":
-            _, kind, data = entry
-            run.notes.append((kind, data))
+            _, kind, data, until = entry
+            run.notes.append((kind, data, None if until is None else (ActorId(until[0]), until[1])))
             on_note(kind, data)
         elif tag not in ("kept", "checkpoint"):
             raise ValueError(f"there is no entry of the kind {tag!r}")
@@ -149,7 +149,7 @@ class Recovery:
     def _begin_at(self, run: RunCell, state: dict[str, Any], on_note: OnNote) -> None:
         """Let the run be what a checkpoint says."""
         agents = read_run(run, state)
-        for kind, data in run.notes:
+        for kind, data, _ in run.notes:
             on_note(kind, data)
         for scope, parent, agent, actors in agents:
             if scope in self._population.scopes:
