@@ -202,6 +202,8 @@ class Trial:
         self._tries = 1
         """How often a life may ask for the same: more than once if it resumes its own run."""
         self.kills = 0
+        self.full = 0
+        """Lives in which the journal had no more space: an answer that it could not keep is fetched again, too."""
         self._answered: set[str] = set()
         """The requests whose answer the journal had when the process was last killed."""
 
@@ -229,6 +231,7 @@ class Trial:
         assert code in (0, -signal.SIGKILL), code
         self._check_fetches()
         if code == 0:
+            self.full += self.told()["outcome"] == "interrupted"
             return True
         self.kills += 1
         self._answered = self.journalled()
@@ -455,7 +458,7 @@ def finish(trial: Trial, reference: Reference, deaths: Deaths) -> None:
     same("what the assistant remembers", ending.remembered, wanted.remembered)
     repeated = sum(fetched.values()) - len(fetched)
     assert set(fetched) == wanted.conversations
-    assert max(fetched.values()) <= 1 + trial.kills
+    assert max(fetched.values()) <= 1 + trial.kills + trial.full
     deaths.runs += 1
     deaths.kills += trial.kills
     deaths.lives[trial.kills + 1] += 1
