@@ -12,7 +12,7 @@ from ledger import requirement
 from support.colonies import RUN, Ear, InlineShard, StepClock, agent
 from support.guests import Scripted, ScriptedGuests
 from support.keeping import KeepingJournal
-from vespiary.model.ids import Scope
+from vespiary.model.ids import RunId, Scope
 from vespiary.model.messages import Envelope
 from vespiary.model.steps import Answer, Caller, StepInput, StepResult
 from vespiary.runtime.bounds import Bounds
@@ -248,3 +248,25 @@ async def test_a_journal_with_a_gap_or_another_order_is_not_followed() -> None:
             with pytest.raises(JournalDiverged):
                 await place.recover(RUN, wrong, lambda kind, data: None)
             assert place.statistics().runs == 0
+
+
+class Uncut(KeepingJournal):
+    """Keeps what could go, as a journal does whose process ended before the cut."""
+
+    def cut(self, run: RunId, before: int) -> None:
+        self.cuts.append(before)
+
+
+@requirement("runtime:checkpoints")
+async def test_what_a_checkpoint_holds_already_is_not_applied_again_where_it_was_not_cut() -> None:
+    journal, double, ear = Uncut(), Double(), Ear()
+    async with colony(journal, double, ear, checkpoints=12) as place:
+        await begin(place, Saver)
+        await ear.until(lambda: bool(ear.said("sum")))
+    entries = list(journal.entries(RUN))
+    afters: list[int] = [entry[1] for _, entry in entries if entry[0] == "checkpoint"]
+    assert any(entries[after - 1][1][0] == "step" for after in afters)
+    for end, (_, entry) in enumerate(entries, 1):
+        if entry[0] == "checkpoint":
+            async with colony(KeepingJournal(), double, Ear()) as place:
+                assert len(await place.recover(RUN, entries[:end], lambda kind, data: None)) == 1
